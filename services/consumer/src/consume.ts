@@ -1,0 +1,303 @@
+import { createHash } from 'node:crypto'
+import { PipelineError, isPipelineError } from '@footfall/contracts/errors'
+import { topics } from '@footfall/contracts/event'
+import type { EventLog, LogConsumer, StoredRecord } from '@footfall/event-log'
+import { isRowRefusal, type Store } from '@footfall/store/open'
+import { readQuery } from '@footfall/store/queries'
+import type { Logger } from '@footfall/telemetry/logger'
+import type { Metrics } from '@footfall/telemetry/metrics'
+import { planBatch, readRecords, type ReadRecord } from './plan-batch.ts'
+import { createPoisonGuard } from './poison-guard.ts'
+import { findEarlierCopies, findStoredOffsets, insertRows, recordBatch, type Range } from './store-batch.ts'
+
+export const storeGroup = 'store'
+
+/** An insert leaves only this long after its claim; later the range is claimed anew, so a fenced writer inserts nothing. */
+const claimLifetimeMs = 60_000
+/** How long an idle read waits; also how long a stop may take. */
+const idleReadMs = 250
+const firstRetryMs = 100
+const lastRetryMs = 5_000
+
+export interface ConsumerOptions {
+  readonly log: EventLog
+  readonly store: Store
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly limits: { readonly maxRecords: number; readonly maxBytes: number; readonly flushIntervalMs: number }
+  readonly now?: () => number
+  /** Resolves after a time, or at once when the signal aborts. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
+  /** For crash tests: called at each named point of a batch. */
+  readonly onPoint?: (point: 'planned' | 'claimed' | 'inserted' | 'recorded' | 'advanced', range: Range) => void
+}
+
+export interface RunningConsumer {
+  /** Settles when consuming has ended: resolves after `close`, rejects with what stopped it. */
+  readonly done: Promise<void>
+  /** First offset that is not consumed, per partition. */
+  positions(): ReadonlyMap<number, number>
+  /** Resolves between two batches; nothing is inserted until the returned function is called. */
+  pause(): Promise<() => void>
+  close(): Promise<void>
+}
+
+const waitFor = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const stop = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }
+    const timer = setTimeout(stop, ms)
+    signal.addEventListener('abort', stop)
+  })
+
+/** Names exactly the raw records of a range: `partition:base-end:SHA-256`. Holds no version of ours. */
+function tokenOf(range: Range, records: readonly ReadRecord[]): string {
+  const digest = createHash('sha256').update(range.logId)
+  for (const { offset, raw } of records) digest.update(`\n${offset} `).update(raw)
+  return `${range.partition}:${range.base}-${range.end}:${digest.digest('hex')}`
+}
+
+/**
+ * Takes events from the log into the store, each exactly once: look up its ids, claim the range, insert the rows,
+ * record ids, days and ledger, advance. Whatever is killed when, an open claim is resolved by what the store holds.
+ */
+export async function startConsumer(options: ConsumerOptions): Promise<RunningConsumer> {
+  const { log, store, logger, metrics, limits } = options
+  const now = options.now ?? Date.now
+  const wait = options.wait ?? waitFor
+  const point = options.onPoint ?? (() => undefined)
+  const stopping = new AbortController()
+  const poison = createPoisonGuard(now)
+  const positions = new Map<number, number>()
+  const runs = new Map<number, { abort: AbortController; done: Promise<void> }>()
+  let gate: Promise<void> = Promise.resolve()
+  let fail: (error: unknown) => void = () => undefined
+  const failed = new Promise<never>((_resolve, reject) => (fail = reject))
+  failed.catch(() => undefined)
+
+  /** Runs one batch at a time over all partitions, so that `pause` has a place between them. */
+  const exclusively = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const before = gate
+    let release: () => void = () => undefined
+    gate = new Promise((resolve) => (release = resolve))
+    await before
+    try {
+      return await work()
+    } finally {
+      release()
+    }
+  }
+
+  /** Repeats what the store or the log could not do for now; everything else is thrown on. */
+  const persist = async <Result>(what: string, work: () => Promise<Result>, signal: AbortSignal): Promise<Result> => {
+    for (let delay = firstRetryMs; ; delay = Math.min(lastRetryMs, delay * 2)) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isPipelineError(error) || !error.retryable || signal.aborted) throw error
+        logger.warn({ code: error.code, err: error.message, retryMs: delay }, `${what} waits`)
+        await wait(delay * (0.5 + Math.random() / 2), signal)
+        if (signal.aborted) throw error
+      }
+    }
+  }
+
+  /** Stops where store and log disagree on what was consumed: one of them comes from another moment. */
+  const checkPosition = async (consumer: LogConsumer, partition: number): Promise<void> => {
+    const { next, claimed } = await consumer.position(partition)
+    const [row] = await store.query<{ next: string; rows_end: string }>(readQuery('stored-position'), { log_id: log.logId, partition })
+    const storeNext = Number(row?.next ?? 0)
+    const rowsEnd = Number(row?.rows_end ?? 0)
+    const agrees = (storeNext === next || storeNext === claimed) && rowsEnd <= (claimed ?? next)
+    if (!agrees) {
+      throw new PipelineError(
+        'POSITION_DISAGREES',
+        `Partition ${partition}: the log says ${next}${claimed === undefined ? '' : ` (claimed to ${claimed})`}, the store ${storeNext}` +
+          `${rowsEnd > storeNext ? ` with rows to ${rowsEnd}` : ''}.`,
+      )
+    }
+    positions.set(partition, next)
+  }
+
+  /** Puts one range into the store. `isOpen`: an earlier try may have stored some of it. */
+  const storeRange = async (
+    consumer: LogConsumer,
+    range: Range,
+    records: readonly ReadRecord[],
+    isOpen: boolean,
+    refused: ReadonlyMap<number, string>,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const started = now()
+    const earlier = await persist('the look-up of ids', () => findEarlierCopies(store, records, range), signal)
+    const plan = planBatch(records, earlier, range, refused)
+    const token = tokenOf(range, records)
+    point('planned', range)
+    poison.check(plan.counts)
+    let mayBeStored = isOpen
+    let split: unknown = null
+    await persist(
+      'the insert',
+      async () => {
+        await consumer.claim(range.partition, range.end)
+        const claimedAt = now()
+        point('claimed', range)
+        const stored = mayBeStored ? await findStoredOffsets(store, range) : null
+        if (now() - claimedAt > claimLifetimeMs) throw new PipelineError('STORE_UNAVAILABLE', 'The claim is too old.')
+        mayBeStored = true
+        try {
+          await insertRows(store, plan, token, stored)
+        } catch (error) {
+          if (!isRowRefusal(error)) throw error
+          split = error
+        }
+      },
+      signal,
+    )
+    if (split) return splitRange(consumer, range, records, refused, split, signal)
+    point('inserted', range)
+    // After a failure the token alone is no proof: what the store holds is.
+    if (isOpen) await verifyStored(range, plan, token, signal)
+    await persist('the ledger', () => recordBatch(store, plan, token), signal)
+    point('recorded', range)
+    await persist('the log', () => consumer.advance(range.partition, range.end), signal)
+    positions.set(range.partition, range.end)
+    point('advanced', range)
+    metrics.batches.inc()
+    metrics.batchRecords.observe(plan.counts.read)
+    metrics.insertSeconds.observe(Math.max(0, now() - started) / 1000)
+    metrics.stored.inc(plan.counts.stored)
+    metrics.failed.inc(plan.counts.failed)
+    metrics.deduplicated.inc(plan.counts.deduplicated)
+  }
+
+  /**
+   * After an open claim was filled: rows that are still missing were kept out by a token whose rows are gone (a part
+   * that did not survive a power cut). They go in under a token of their own.
+   */
+  const verifyStored = async (range: Range, plan: ReturnType<typeof planBatch>, token: string, signal: AbortSignal): Promise<void> => {
+    const stored = await persist('the check of a claim', () => findStoredOffsets(store, range), signal)
+    const rows = [...plan.events, ...plan.failed]
+    if (rows.every(({ offset }) => stored.has(offset))) return
+    logger.warn({ partition: range.partition, base: range.base, end: range.end }, 'rows were gone although their token was kept')
+    await persist('the repair of a claim', () => insertRows(store, plan, `${token}:again-${now()}`, stored), signal)
+  }
+
+  /** Finds the row that the store refuses: each half is claimed, stored and advanced on its own. */
+  const splitRange = async (
+    consumer: LogConsumer,
+    range: Range,
+    records: readonly ReadRecord[],
+    refused: ReadonlyMap<number, string>,
+    cause: unknown,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    const [only, second] = records
+    if (!only) throw cause
+    if (!second) {
+      if (refused.has(only.offset)) throw cause
+      logger.error({ partition: range.partition, offset: only.offset, err: detail.slice(0, 200) }, 'the store refuses a row')
+      return storeRange(consumer, range, records, true, new Map([...refused, [only.offset, detail]]), signal)
+    }
+    const middle = Math.floor(records.length / 2)
+    const cut = records[middle]!.offset
+    await storeRange(consumer, { ...range, end: cut }, records.slice(0, middle), true, refused, signal)
+    await storeRange(consumer, { ...range, base: cut }, records.slice(middle), true, refused, signal)
+  }
+
+  /** Reads `[from, end)` whole, whatever the limits of a batch. */
+  const readExactly = async (consumer: LogConsumer, partition: number, from: number, end: number): Promise<StoredRecord[]> => {
+    const records: StoredRecord[] = []
+    for (let next = from; next < end; ) {
+      const read = await consumer.read(partition, next, { maxRecords: Math.min(limits.maxRecords, end - next), maxBytes: limits.maxBytes, waitMs: 0 })
+      records.push(...read.records.filter(({ offset }) => offset < end))
+      if (read.next === next) break
+      next = read.next
+    }
+    return records
+  }
+
+  /** Gathers a batch: what is there, and what comes within the flush interval, up to the limits. */
+  const gather = async (consumer: LogConsumer, partition: number, from: number, signal: AbortSignal): Promise<{ records: StoredRecord[]; next: number }> => {
+    const first = await consumer.read(partition, from, { maxRecords: limits.maxRecords, maxBytes: limits.maxBytes, waitMs: idleReadMs })
+    const bytes = first.records.reduce((sum, { value }) => sum + value.length, 0)
+    if (first.next === from || first.records.length >= limits.maxRecords || bytes >= limits.maxBytes * 0.9) return first
+    await wait(limits.flushIntervalMs, signal)
+    const rest = await consumer.read(partition, first.next, {
+      maxRecords: limits.maxRecords - first.records.length,
+      maxBytes: Math.max(1, limits.maxBytes - bytes),
+      waitMs: 0,
+    })
+    return { records: [...first.records, ...rest.records], next: rest.next }
+  }
+
+  const runPartition = async (consumer: LogConsumer, partition: number, signal: AbortSignal): Promise<void> => {
+    await persist('the store', () => checkPosition(consumer, partition), signal)
+    const { next, claimed } = await consumer.position(partition)
+    if (claimed !== undefined && claimed > next) {
+      logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
+      const records = readRecords(await readExactly(consumer, partition, next, claimed))
+      await exclusively(() =>
+        storeRange(consumer, { logId: log.logId, partition, base: next, end: claimed }, records, true, new Map(), signal),
+      )
+    }
+    while (!signal.aborted) {
+      const from = positions.get(partition)!
+      const batch = await gather(consumer, partition, from, signal)
+      if (signal.aborted) return
+      if (batch.next === from) continue
+      const range = { logId: log.logId, partition, base: from, end: batch.next }
+      const records = readRecords(batch.records)
+      await exclusively(() => storeRange(consumer, range, records, false, new Map(), signal))
+    }
+  }
+
+  let join: (consumer: LogConsumer) => void = () => undefined
+  const joined = new Promise<LogConsumer>((resolve) => (join = resolve))
+  const consumer = await log.consume(topics.events, storeGroup, {
+    onAssigned(partition) {
+      const abort = new AbortController()
+      stopping.signal.addEventListener('abort', () => abort.abort(), { once: true })
+      const done = joined
+        .then((member) => runPartition(member, partition, abort.signal))
+        .catch((error: unknown) => {
+          if (abort.signal.aborted && isPipelineError(error)) return
+          fail(error)
+        })
+      runs.set(partition, { abort, done })
+    },
+    async onRevoked(partition) {
+      const run = runs.get(partition)
+      runs.delete(partition)
+      run?.abort.abort()
+      await run?.done
+    },
+  })
+
+  join(consumer)
+
+  const close = async (): Promise<void> => {
+    stopping.abort()
+    // The batch that is under way is finished before the partitions are given back.
+    await Promise.all([...runs.values()].map(({ done }) => done))
+    await consumer.close()
+  }
+  const ended = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
+  return {
+    done: Promise.race([ended, failed]),
+    positions: () => positions,
+    async pause() {
+      const before = gate
+      let release: () => void = () => undefined
+      gate = new Promise((resolve) => (release = resolve))
+      await before
+      return release
+    },
+    close,
+  }
+}

@@ -1,0 +1,145 @@
+import { failReasons, type FailReason } from '@footfall/contracts/drop-reason'
+import { deduplicationWindowMs, eventRecordSchema, type EventRecord } from '@footfall/contracts/event'
+import type { StoredRecord } from '@footfall/event-log'
+import { toDateTime, toEventRow, toFailedRow, toIdRow, type LogPosition } from '@footfall/store/rows'
+
+/** A record of the log, read; `event` is null when it could not be. */
+export interface ReadRecord {
+  readonly offset: number
+  readonly raw: string
+  readonly event: EventRecord | null
+}
+
+/** An earlier copy of an id, as the store knows it. */
+export interface EarlierCopy {
+  readonly receivedAt: number
+  readonly keptForEver: boolean
+  readonly content: number
+}
+
+/** What a batch comes to: a pure function of the log's bytes and of the ids stored before it. */
+export interface BatchPlan {
+  readonly events: { offset: number; row: unknown[] }[]
+  readonly failed: { offset: number; row: unknown[] }[]
+  readonly ids: unknown[][]
+  readonly ledger: unknown[][]
+  /** Every (deployment, day) that gets a row. */
+  readonly days: [deployment: string, day: string][]
+  readonly counts: { read: number; stored: number; failed: number; deduplicated: number; poison: number }
+}
+
+/** Reads records; what is no event becomes one without, never an exception. */
+export function readRecords(records: readonly StoredRecord[]): ReadRecord[] {
+  return records.map(({ offset, value }) => {
+    const raw = value.toString('utf8')
+    try {
+      const parsed = eventRecordSchema.safeParse(JSON.parse(raw))
+      return { offset, raw, event: parsed.success ? parsed.data : null }
+    } catch {
+      return { offset, raw, event: null }
+    }
+  })
+}
+
+/** The name under which copies of an event are recognised. */
+export const idKey = (deployment: string, hex: string): string => `${hex}${deployment}`
+
+const within = (copy: EarlierCopy, event: EventRecord): boolean =>
+  event.source === 'import' || copy.keptForEver || Math.abs(event.received_at - copy.receivedAt) <= deduplicationWindowMs
+
+interface DeploymentCounts {
+  read: number
+  stored: number
+  failed: number
+  deduplicated: number
+  conflicting: number
+  receivedTo: number
+}
+
+/**
+ * Decides what becomes of each record: an event, a failed event, or a second copy. The window compares when the two
+ * copies were received, never the time now, so a batch that is planned again comes out the same.
+ * @param earlier copies by `idKey`, without those written by an earlier try of this batch.
+ * @param refused offsets that the store refused on their own.
+ */
+export function planBatch(
+  records: readonly ReadRecord[],
+  earlier: ReadonlyMap<string, readonly EarlierCopy[]>,
+  at: { logId: string; partition: number; base: number; end: number },
+  refused: ReadonlyMap<number, string> = new Map(),
+): BatchPlan {
+  const seen = new Map<string, EarlierCopy[]>()
+  const counts = { read: 0, stored: 0, failed: 0, deduplicated: 0, poison: 0 }
+  const byDeployment = new Map<string, DeploymentCounts>()
+  const days = new Map<string, [string, string]>()
+  const events: BatchPlan['events'] = []
+  const failed: BatchPlan['failed'] = []
+  const ids: unknown[][] = []
+
+  const countsOf = (deployment: string): DeploymentCounts => {
+    let found = byDeployment.get(deployment)
+    if (!found) {
+      found = { read: 0, stored: 0, failed: 0, deduplicated: 0, conflicting: 0, receivedTo: 0 }
+      byDeployment.set(deployment, found)
+    }
+    return found
+  }
+
+  // A range without records (erased ones leave gaps) is consumed too, and the ledger says so.
+  if (records.length === 0) countsOf('')
+
+  for (const { offset, raw, event } of records) {
+    const position: LogPosition = { logId: at.logId, partition: at.partition, offset }
+    const ofDeployment = countsOf(event?.deployment ?? '')
+    ofDeployment.read++
+    counts.read++
+    const fail = (reason: FailReason, detail: string): void => {
+      failed.push({ offset, row: toFailedRow(event, raw, reason, detail, position) })
+      ofDeployment.failed++
+      counts.failed++
+      if (reason !== 'late') counts.poison++
+    }
+    if (!event) {
+      fail('invalid_record', failReasons.invalid_record)
+      continue
+    }
+    ofDeployment.receivedTo = Math.max(ofDeployment.receivedTo, event.received_at)
+    const key = idKey(event.deployment, event.id.replaceAll('-', ''))
+    const copies = [...(earlier.get(key) ?? []), ...(seen.get(key) ?? [])].filter((copy) => within(copy, event))
+    if (copies.length > 0) {
+      ofDeployment.deduplicated++
+      counts.deduplicated++
+      if (copies.every((copy) => copy.content !== event.content)) ofDeployment.conflicting++
+      continue
+    }
+    const copy = { receivedAt: event.received_at, keptForEver: event.source === 'import', content: event.content }
+    seen.set(key, [...(seen.get(key) ?? []), copy])
+    ids.push(toIdRow(event, position))
+    const refusal = refused.get(offset)
+    if (event.late) {
+      fail('late', failReasons.late)
+    } else if (refusal !== undefined) {
+      fail('refused_by_store', refusal)
+    } else {
+      events.push({ offset, row: toEventRow(event, position) })
+      ofDeployment.stored++
+      counts.stored++
+      days.set(`${event.local_day}${event.deployment}`, [event.deployment, event.local_day])
+    }
+  }
+
+  const ledger = [...byDeployment].map(([deployment, found]) => [
+    at.logId,
+    at.partition,
+    at.base,
+    at.end,
+    deployment,
+    found.read,
+    found.stored,
+    found.failed,
+    found.deduplicated,
+    found.conflicting,
+    toDateTime(found.receivedTo),
+  ])
+  return { events, failed, ids, ledger, days: [...days.values()], counts }
+}

@@ -1,0 +1,67 @@
+import type { Store } from '@footfall/store/open'
+import { readQuery } from '@footfall/store/queries'
+import { eventColumns, failedColumns, idColumns, ledgerColumns } from '@footfall/store/rows'
+import { idKey, type BatchPlan, type EarlierCopy, type ReadRecord } from './plan-batch.ts'
+
+/** A range of one partition that is claimed and goes into the store as one. */
+export interface Range {
+  readonly logId: string
+  readonly partition: number
+  readonly base: number
+  readonly end: number
+}
+
+/** Earlier copies of the batch's ids, by `idKey`. One look-up a batch. */
+export async function findEarlierCopies(store: Store, records: readonly ReadRecord[], range: Range): Promise<Map<string, EarlierCopy[]>> {
+  const ids = [...new Set(records.flatMap(({ event }) => (event ? [event.id.replaceAll('-', '')] : [])))]
+  const found = new Map<string, EarlierCopy[]>()
+  if (ids.length === 0) return found
+  const rows = await store.query<{ hex: string; deployment: string; received_at: string; kept_for_ever: boolean; content: number }>(
+    readQuery('find-ids'),
+    { ids, log_id: range.logId, partition: range.partition, base: range.base, end: range.end },
+  )
+  for (const row of rows) {
+    const key = idKey(row.deployment, row.hex)
+    const copies = found.get(key) ?? []
+    copies.push({ receivedAt: Number(row.received_at), keptForEver: row.kept_for_ever, content: row.content })
+    found.set(key, copies)
+  }
+  return found
+}
+
+/** Offsets of the range that are in `events` or `failed_events`. */
+export async function findStoredOffsets(store: Store, range: Range): Promise<Set<number>> {
+  const rows = await store.query<{ offset: string }>(readQuery('find-offsets'), {
+    log_id: range.logId,
+    partition: range.partition,
+    base: range.base,
+    end: range.end,
+  })
+  return new Set(rows.map((row) => Number(row.offset)))
+}
+
+const missing = (rows: BatchPlan['events'], stored: ReadonlySet<number> | null): unknown[][] =>
+  (stored ? rows.filter(({ offset }) => !stored.has(offset)) : rows).map(({ row }) => row)
+
+/**
+ * Inserts the rows of a claimed range. At a first try nothing of it is in the store (`stored` null); after a failure or
+ * a crash only what is missing goes in, under the same token, so that a late copy of the first try changes nothing.
+ * @param token names exactly the raw records of the range.
+ */
+export async function insertRows(store: Store, plan: BatchPlan, token: string, stored: ReadonlySet<number> | null): Promise<void> {
+  await store.insert('events', eventColumns, missing(plan.events, stored), token)
+  await store.insert('failed_events', failedColumns, missing(plan.failed, stored), token)
+}
+
+/** Writes what must follow the rows: their ids, the days they touched, and last the ledger, which ends the batch. */
+export async function recordBatch(store: Store, plan: BatchPlan, token: string): Promise<void> {
+  await store.insert('event_ids', idColumns, plan.ids, token)
+  await store.insert(
+    'day_marks',
+    ['deployment', 'local_day', 'marks'],
+    plan.days.map(([deployment, day]) => [deployment, day, 1]),
+    null,
+  )
+  await store.insert('ledger', ledgerColumns, plan.ledger, token)
+}
+

@@ -1,0 +1,163 @@
+import { errorTable, isPipelineError, type ErrorCode } from '@footfall/contracts/errors'
+import { topics } from '@footfall/contracts/event'
+import type { Deployment } from '@footfall/contracts/registry'
+import type { EventLog } from '@footfall/event-log'
+import { createLocalClock } from '@footfall/registry/local-time'
+import type { Logger } from '@footfall/telemetry/logger'
+import type { Metrics } from '@footfall/telemetry/metrics'
+import type { FastifyInstance } from 'fastify'
+import { createAgentClassifier } from './agent-classes.ts'
+import { createAddressReader } from './client-address.ts'
+import { createCountryFinder } from './countries.ts'
+import type { IngestParts, KeyOwner } from './delivery.ts'
+import { createRateLimiter } from './rate-limiter.ts'
+import { createRefusals } from './refusals.ts'
+import { eventRoute } from './routes/events.ts'
+import { pixelRoute } from './routes/pixel.ts'
+import { privacyRoute } from './routes/privacy.ts'
+import { sdkRoute, type ServedSdk } from './routes/sdk.ts'
+import { openSalts } from './salts.ts'
+
+/** What ingest sees of the registry. */
+export interface IngestRegistry {
+  lookupKey(key: string): KeyOwner | null
+  /** Deployments that are not retired. */
+  deployments(): readonly { deployment: Deployment; registeredAt: number; operator: string }[]
+  onChange(listener: () => void): void
+}
+
+export interface IngestOptions {
+  readonly log: EventLog
+  readonly registry: IngestRegistry
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly sdk: ServedSdk
+  readonly saltsFile: string
+  readonly config: {
+    readonly TRUSTED_PROXIES: readonly string[]
+    readonly RATE_LIMIT_PER_KEY: number
+    readonly RATE_LIMIT_PER_ADDRESS: number
+    readonly MAX_BODY_BYTES: number
+    readonly MAX_SERVER_BODY_BYTES: number
+    readonly RETENTION_MONTHS: number
+    readonly GEO_DATABASE: string | null
+    readonly COUNTRY_HEADER: string | null
+  }
+  /** Whether a part of the process is unable to take events; null when all is well. */
+  readonly notReady: () => string | null
+  readonly now?: () => number
+}
+
+export interface Ingest {
+  /** Adds the routes to an app; hooks and parsers stay within. */
+  register(app: FastifyInstance): Promise<void>
+  /** Turns the salts and hands refusals over; called every second by the owner, and once at close. */
+  tick(): Promise<void>
+}
+
+/** Ingest from its parts: routes over the pipeline, salts, limits and refusal samples. */
+export function createIngest(options: IngestOptions): Ingest {
+  const { log, registry, metrics, logger, config } = options
+  const now = options.now ?? Date.now
+  const localTime = createLocalClock()
+  const salts = openSalts(options.saltsFile)
+  const refusals = createRefusals({
+    now,
+    onCount: (deployment, reason, events) => metrics.refused.inc({ deployment, reason }, events),
+  })
+  const turnSalts = (): void => {
+    const deployments = registry.deployments().map(({ deployment, registeredAt }) => {
+      const today = localTime(deployment.time_zone, now()).day
+      return { id: deployment.id, today, isNew: localTime(deployment.time_zone, registeredAt).day === today }
+    })
+    salts.turn(deployments)
+  }
+  turnSalts()
+  registry.onChange(() => {
+    try {
+      turnSalts()
+    } catch (error) {
+      // Events of a new deployment go without a visitor until the next tick succeeds.
+      logger.error({ err: error }, 'salts could not be written')
+    }
+  })
+
+  const parts: IngestParts = {
+    log,
+    lookupKey: (key) => registry.lookupKey(key),
+    salts,
+    limiter: createRateLimiter({ perKey: config.RATE_LIMIT_PER_KEY, perAddress: config.RATE_LIMIT_PER_ADDRESS, now }),
+    refusals,
+    classify: createAgentClassifier(),
+    localTime,
+    country: createCountryFinder({ header: config.COUNTRY_HEADER, database: config.GEO_DATABASE }),
+    maxBodyBytes: config.MAX_BODY_BYTES,
+    now,
+  }
+
+  const register = async (app: FastifyInstance): Promise<void> => {
+    await app.register(async (scope) => {
+      scope.removeAllContentTypeParsers()
+      scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: config.MAX_SERVER_BODY_BYTES }, (_request, body, done) =>
+        done(null, body),
+      )
+      scope.setErrorHandler(async (error: Error & { statusCode?: number; code?: string }, request, reply) => {
+        const status = isPipelineError(error) ? error.status : (error.statusCode ?? 500)
+        const codes: Readonly<Record<number, ErrorCode>> = {
+          400: 'INVALID_REQUEST',
+          404: 'NOT_FOUND',
+          408: 'REQUEST_TIMEOUT',
+          413: 'BODY_TOO_LARGE',
+          415: 'UNSUPPORTED_MEDIA_TYPE',
+          503: 'LOG_UNAVAILABLE',
+        }
+        const code = codes[status] ?? 'INTERNAL'
+        if (code === 'INTERNAL') logger.error({ err: error }, 'ingest failed')
+        else refusals.count('', code === 'BODY_TOO_LARGE' ? 'body_too_large' : 'malformed', 1, '')
+        const { message, hint } = errorTable[code]
+        if (request.headers.origin !== undefined) void reply.header('access-control-allow-origin', request.headers.origin).header('vary', 'Origin')
+        return reply.code(errorTable[code].status).send({ error: { code, message, hint } })
+      })
+      const route = {
+        parts,
+        addressOf: createAddressReader(config.TRUSTED_PROXIES),
+        maxBytes: config.MAX_SERVER_BODY_BYTES,
+        onOutcome: (outcome: { accepted: number }, delivery: { owner: KeyOwner | null; receivedAt: number }) => {
+          if (outcome.accepted > 0) metrics.received.inc({ deployment: delivery.owner?.deployment.id ?? '' }, outcome.accepted)
+          metrics.acceptSeconds.observe(Math.max(0, now() - delivery.receivedAt) / 1000)
+        },
+      }
+      eventRoute(scope, route)
+      pixelRoute(scope, route)
+      sdkRoute(scope, options.sdk)
+      privacyRoute(scope, {
+        find: (id) => registry.deployments().find(({ deployment }) => deployment.id === id) ?? null,
+        retentionMonths: config.RETENTION_MONTHS,
+      })
+      scope.get('/healthz', async () => ({ status: 'ok' }))
+      scope.get('/readyz', async (_request, reply) => {
+        const reason = options.notReady()
+        return reason === null ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', reason })
+      })
+      scope.get('/metrics', async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()))
+    })
+  }
+
+  return {
+    register,
+    async tick() {
+      turnSalts()
+      const samples = refusals.drain()
+      if (samples.length === 0) return
+      try {
+        await log.append(
+          topics.refusals,
+          samples.map((sample) => ({ key: sample.deployment, value: JSON.stringify(sample) })),
+        )
+      } catch (error) {
+        // Refusals are no part of the ledger: a log that is full loses their samples, not the counters' truth.
+        logger.warn({ err: error, samples: samples.length }, 'refusal samples could not be kept')
+      }
+    },
+  }
+}

@@ -1,0 +1,34 @@
+import type { DropReason } from '@footfall/contracts/drop-reason'
+import type { RefusalRecord } from '@footfall/contracts/event'
+
+/** At most this many samples a second and deployment reach the topic; the counts are always whole. */
+const samplesPerSecond = 10
+
+export interface Refusals {
+  /** @param where the field at fault, never its content. */
+  count(deployment: string, reason: DropReason, events: number, where: string): void
+  /** Hands over what was counted since the last call. */
+  drain(): RefusalRecord[]
+}
+
+/** Counts refusals per deployment and reason between two drains. */
+export function createRefusals(options: { now: () => number; onCount?: (deployment: string, reason: DropReason, events: number) => void }): Refusals {
+  let counted = new Map<string, Map<string, RefusalRecord>>()
+  return {
+    count(deployment, reason, events, where) {
+      options.onCount?.(deployment, reason, events)
+      let ofDeployment = counted.get(deployment)
+      if (!ofDeployment) counted.set(deployment, (ofDeployment = new Map()))
+      const full = ofDeployment.size >= samplesPerSecond
+      const id = full ? reason : `${reason} ${where}`
+      const known = ofDeployment.get(id)
+      if (known) known.count += events
+      else ofDeployment.set(id, { v: 1, deployment, reason, at: options.now(), count: events, where: full ? '' : where })
+    },
+    drain() {
+      const drained = [...counted.values()].flatMap((ofDeployment) => [...ofDeployment.values()])
+      counted = new Map()
+      return drained
+    },
+  }
+}

@@ -1,0 +1,21 @@
+import { isPipelineError } from '@footfall/contracts/errors'
+import { topics } from '@footfall/contracts/event'
+import { writeRecord } from '../write-record.ts'
+import type { Delivery, Draft, IngestParts, Refusal } from '../delivery.ts'
+
+/** Makes the events durable; only then is the request answered. */
+export async function appendToLog(drafts: readonly Draft[], delivery: Delivery, parts: IngestParts): Promise<Refusal | null> {
+  const deployment = delivery.owner!.deployment.id
+  const records = drafts.map((draft) => ({
+    key: deployment + draft.event!.id,
+    value: writeRecord(draft, delivery),
+  }))
+  try {
+    await parts.log.append(topics.events, records)
+    return null
+  } catch (error) {
+    if (!isPipelineError(error)) throw error
+    const full = error.code === 'LOG_FULL'
+    return { code: full ? 'LOG_FULL' : 'LOG_UNAVAILABLE', reason: 'log_unavailable', where: '', retryAfterSeconds: full ? 30 : 5 }
+  }
+}

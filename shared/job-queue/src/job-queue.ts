@@ -1,0 +1,72 @@
+/**
+ * JobQueue: work that outlives a request and a process.
+ *
+ * Guarantees that every adapter owes:
+ * - a job that `enqueue` returned is durable; it is run at least once until it succeeds or its attempts are used up;
+ * - the same `key` enqueued again while that job waits, runs or is kept as finished returns the same job;
+ * - a worker that dies gives its job back (embedded: at the next start; bullmq: when its lock is lost);
+ * - handlers are idempotent: the queue never promises "once".
+ */
+export type JobState = 'waiting' | 'running' | 'done' | 'failed'
+
+export interface Job<Payload = unknown> {
+  readonly id: string
+  readonly queue: string
+  readonly payload: Payload
+  readonly state: JobState
+  /** 1 at the first run. */
+  readonly attempt: number
+  /** What the handler last reported, kept across restarts. */
+  readonly progress: JobProgress | null
+  readonly result: unknown
+  /** What went wrong at the last attempt. */
+  readonly error: string | null
+  /** Unix milliseconds. */
+  readonly createdAt: number
+  readonly finishedAt: number | null
+}
+
+export interface JobProgress {
+  readonly done: number
+  readonly total: number | null
+  readonly note?: string
+  /** Where the next attempt goes on; small JSON of the handler's own. */
+  readonly checkpoint?: unknown
+}
+
+export interface EnqueueOptions {
+  /** Idempotent key, at most 200 characters. */
+  readonly key?: string
+  /** Runs before the job is given up; default 5. */
+  readonly attempts?: number
+  /** Wait before attempt n is `backoffMs * 2^(n-1)`, at most 5 minutes; default 1,000. */
+  readonly backoffMs?: number
+  /** Not before this time (Unix milliseconds). */
+  readonly runAt?: number
+}
+
+export interface JobContext {
+  /** Durable when it resolves. */
+  progress(progress: JobProgress): Promise<void>
+  /** Aborted when the queue closes: stop soon, the job runs again later. */
+  readonly signal: AbortSignal
+}
+
+export type JobHandler<Payload = unknown> = (job: Job<Payload>, context: JobContext) => Promise<unknown>
+
+export interface Worker {
+  /** Waits for the running job to stop. */
+  close(): Promise<void>
+}
+
+export interface JobQueue {
+  enqueue(queue: string, payload: unknown, options?: EnqueueOptions): Promise<Job>
+  /** Runs the jobs of one queue, `concurrency` at a time (default 1). */
+  work<Payload>(queue: string, handler: JobHandler<Payload>, options?: { concurrency?: number }): Promise<Worker>
+  status(id: string): Promise<Job | null>
+  /** Newest first. */
+  list(queue: string, limit?: number): Promise<Job[]>
+  /** Enqueues `payload` every `everyMs`; a repetition that is still waiting is not doubled. The same `id` replaces. */
+  schedule(queue: string, id: string, everyMs: number, payload: unknown): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,62 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+/** Counters of the pipeline, in Prometheus' form. Labels are deployments and reasons, never people. */
+export interface Metrics {
+  readonly registry: Registry
+  readonly received: Counter<'deployment'>
+  readonly refused: Counter<'deployment' | 'reason'>
+  readonly acceptSeconds: Histogram
+  readonly batches: Counter
+  readonly batchRecords: Histogram
+  readonly insertSeconds: Histogram
+  readonly stored: Counter
+  readonly failed: Counter
+  readonly deduplicated: Counter
+  readonly lag: Gauge
+  readonly logBytes: Gauge
+  readonly storeRestarts: Gauge
+  readonly ready: Gauge<'part'>
+}
+
+/** Makes the counters, in a registry of their own. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry, prefix: 'footfall_' })
+  return {
+    registry,
+    received: new Counter({ name: 'footfall_events_accepted_total', help: 'Events durable in the log', labelNames: ['deployment'], registers }),
+    refused: new Counter({
+      name: 'footfall_events_refused_total',
+      help: 'Events refused, by reason',
+      labelNames: ['deployment', 'reason'],
+      registers,
+    }),
+    acceptSeconds: new Histogram({
+      name: 'footfall_accept_seconds',
+      help: 'From a request to its answer',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers,
+    }),
+    batches: new Counter({ name: 'footfall_batches_total', help: 'Batches stored', registers }),
+    batchRecords: new Histogram({
+      name: 'footfall_batch_records',
+      help: 'Records a batch',
+      buckets: [1, 10, 100, 1_000, 2_500, 5_000, 10_000],
+      registers,
+    }),
+    insertSeconds: new Histogram({
+      name: 'footfall_batch_seconds',
+      help: 'From a claim to its end',
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+      registers,
+    }),
+    stored: new Counter({ name: 'footfall_events_stored_total', help: 'Events stored', registers }),
+    failed: new Counter({ name: 'footfall_events_failed_total', help: 'Accepted events set aside', registers }),
+    deduplicated: new Counter({ name: 'footfall_events_deduplicated_total', help: 'Second copies left out', registers }),
+    lag: new Gauge({ name: 'footfall_consumer_lag_records', help: 'Records in the log that are not consumed', registers }),
+    logBytes: new Gauge({ name: 'footfall_log_bytes', help: 'Bytes of the event log', registers }),
+    storeRestarts: new Gauge({ name: 'footfall_store_restarts', help: 'Restarts of the embedded ClickHouse', registers }),
+    ready: new Gauge({ name: 'footfall_ready', help: '1 when the part is ready', labelNames: ['part'], registers }),
+  }
+}

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { shiftDay } from '@footfall/registry/local-time'
+import { shiftDay } from '@footfall/enrichment/local-time'
 import * as z from 'zod'
 
 const fileSchema = z.object({ v: z.literal(1), salts: z.record(z.string(), z.record(z.string(), z.string().length(64))) })

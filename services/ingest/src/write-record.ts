@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { recordVersion } from '@footfall/contracts/event'
-import { cleanText } from './clean-text.ts'
+import { cleanText } from '@footfall/enrichment/clean-text'
 import type { Delivery, Draft } from './delivery.ts'
 
 const noProps: Readonly<Record<string, string>> = Object.freeze({})

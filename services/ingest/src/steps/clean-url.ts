@@ -1,5 +1,5 @@
 import type { DropReason } from '@footfall/contracts/drop-reason'
-import { cleanPage, cleanReferrer } from '../url-hygiene.ts'
+import { cleanPage, cleanReferrer } from '@footfall/enrichment/url-hygiene'
 import type { Delivery, Draft } from '../delivery.ts'
 
 /** Keeps host and templated path of the page, and the host of the referrer; everything else of an address goes. */

@@ -1,0 +1,70 @@
+import type { Board } from './board.ts'
+
+/** For the operator: does what arrives get through? */
+export const pipelineHealth: Board = {
+  id: 'pipeline-health',
+  title: 'Pipeline health',
+  description: 'Whether what was accepted is stored, and what arrives now.',
+  scope: 'programme',
+  sections: [
+    {
+      id: 'flow',
+      title: 'Flow',
+      panels: [
+        {
+          id: 'live',
+          title: 'Last 30 minutes',
+          description: 'Events a minute, in all deployments.',
+          shape: 'stat',
+          metric: 'live_events',
+          unit: 'count',
+          across: 'sum',
+          width: 'third',
+        },
+        {
+          id: 'events',
+          title: 'Events',
+          description: 'Everything counted, whatever its name.',
+          shape: 'stat',
+          metric: 'events',
+          unit: 'count',
+          across: 'sum',
+          course: true,
+          width: 'third',
+        },
+        {
+          id: 'lost',
+          title: 'Lost on the way',
+          description: 'Gaps in the numbering within a page load.',
+          shape: 'stat',
+          metric: 'beacon_loss',
+          unit: 'share',
+          across: 'pool',
+          better: 'less',
+          width: 'third',
+        },
+        {
+          id: 'refused',
+          title: 'Refused events',
+          description: 'What was not accepted, and why.',
+          shape: 'ranking',
+          metric: 'refused_events',
+          unit: 'count',
+          across: 'sum',
+          of: 'Reason',
+          limit: 20,
+          bars: 'largest',
+          width: 'half',
+        },
+        {
+          id: 'ledger',
+          title: 'Ledger',
+          description: 'Where every accepted event is, over all time.',
+          shape: 'ledger',
+          metric: 'ledger',
+          width: 'half',
+        },
+      ],
+    },
+  ],
+}

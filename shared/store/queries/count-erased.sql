@@ -1,0 +1,12 @@
+-- What an erasure is about to take out; rows that arrive while it runs lie at or beyond `end` and stay.
+SELECT
+    (
+        SELECT count() FROM events
+        WHERE deployment = {deployment:String} AND local_day BETWEEN {from:Date} AND {to:Date}
+          AND NOT (log_id = {log_id:String} AND offset >= {end:UInt64})
+    ) AS events,
+    (
+        SELECT countIf(replayed_at IS NULL) FROM failed_events
+        WHERE deployment = {deployment:String} AND local_day BETWEEN {from:Date} AND {to:Date}
+          AND NOT (log_id = {log_id:String} AND offset >= {end:UInt64})
+    ) AS failed

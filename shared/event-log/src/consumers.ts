@@ -34,7 +34,8 @@ export async function loadGroups(directory: string): Promise<Groups> {
     if (!name.endsWith('.json')) continue
     const path = join(directory, name)
     const position = parsePosition(await readFile(path, 'utf8'))
-    if (position === null) throw new PipelineError('LOG_CORRUPT', `${path} at byte 0: not a position with its checksum.`)
+    if (position === null)
+      throw new PipelineError('LOG_CORRUPT', `${path} at byte 0: not a position with its checksum.`)
     groups.set(basename(name, '.json'), { position, saving: Promise.resolve() })
   }
   return groups
@@ -130,7 +131,9 @@ export function makeConsumer(
     advance: async (number, next) => {
       const { partition, groups, position } = owned(number)
       if (!(next >= position.next && next <= partition.next())) {
-        throw new RangeError(`Cannot advance from ${position.next} to ${next} in a log that ends at ${partition.next()}.`)
+        throw new RangeError(
+          `Cannot advance from ${position.next} to ${next} in a log that ends at ${partition.next()}.`,
+        )
       }
       await savePosition(context, partition, groups, group, { next })
       onAdvance()

@@ -51,7 +51,9 @@ export function makeContext(options: {
 
     fail: (cause, doing) => {
       if (failure === null) {
-        failure = new PipelineError('LOG_UNAVAILABLE', `${doing} failed: nothing is written until a restart.`, { cause })
+        failure = new PipelineError('LOG_UNAVAILABLE', `${doing} failed: nothing is written until a restart.`, {
+          cause,
+        })
         announce(failure)
       }
       return failure

@@ -105,6 +105,7 @@ export async function recoverPartition(
     }
     // What a killed process had written but not synced is read from now on: it must be durable before.
     await files.sync(fd)
+    await syncDirectory(files, directory)
     active.size = scan.goodBytes
     active.index = scan.index
     for (const segment of segments) context.bytes += segment.size

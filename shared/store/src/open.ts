@@ -1,4 +1,4 @@
-import { createClient, ClickHouseError, type ClickHouseClient } from '@clickhouse/client'
+import { ClickHouseError, ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client'
 import { PipelineError } from '@footfall/contracts/errors'
 
 export interface StoreOptions {
@@ -122,6 +122,8 @@ export function openStore(options: StoreOptions): Store {
     max_open_connections: 16,
     compression: { request: false, response: false },
     use_multipart_params_auto: true,
+    // Its own log repeats every error that is thrown to us.
+    log: { level: ClickHouseLogLevel.OFF },
     clickhouse_settings: pinnedSettings,
   })
   return {

@@ -1,0 +1,49 @@
+import { PipelineError, errorTable, isPipelineError } from '@footfall/contracts/errors'
+import type { Job, JobQueue } from '@footfall/job-queue'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { parseWork, queues } from './start.ts'
+
+export interface JobRouteParts {
+  readonly queue: JobQueue
+  /** The scope of a token, or null. */
+  readonly authorise: (token: string) => 'admin' | 'read' | null
+}
+
+/** What a caller sees of a job; a checkpoint is the handler's own affair. */
+const describe = (job: Job): Record<string, unknown> => ({
+  id: job.id,
+  state: job.state,
+  attempt: job.attempt,
+  progress: job.progress ? { done: job.progress.done, total: job.progress.total, note: job.progress.note } : null,
+  result: job.result,
+  error: job.error,
+})
+
+/** `POST /api/v1/jobs { kind, payload, key? }` and `GET /api/v1/jobs/:id`, for administrators. */
+export async function registerJobRoutes(app: FastifyInstance, parts: JobRouteParts): Promise<void> {
+  await app.register(async (scope) => {
+    const requireAdmin = (request: FastifyRequest): void => {
+      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
+      const granted = token === undefined ? null : parts.authorise(token)
+      if (granted === null) throw new PipelineError('UNAUTHORIZED')
+      if (granted !== 'admin') throw new PipelineError('FORBIDDEN')
+    }
+    scope.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
+      const known = isPipelineError(error) ? error : new PipelineError((error.statusCode ?? 500) < 500 ? 'INVALID_REQUEST' : 'INTERNAL', '', { cause: error })
+      return reply.code(errorTable[known.code].status).send(known.toBody())
+    })
+    scope.post('/api/v1/jobs', async (request, reply) => {
+      requireAdmin(request)
+      const body = (request.body ?? {}) as { kind?: unknown; payload?: unknown; key?: unknown }
+      const work = parseWork(String(body.kind ?? ''), body.payload ?? {})
+      const key = typeof body.key === 'string' ? { key: body.key.slice(0, 200) } : {}
+      return reply.code(202).send(describe(await parts.queue.enqueue(queues.work, work, key)))
+    })
+    scope.get<{ Params: { id: string } }>('/api/v1/jobs/:id', async (request) => {
+      requireAdmin(request)
+      const job = await parts.queue.status(request.params.id)
+      if (!job) throw new PipelineError('NOT_FOUND', `There is no job "${request.params.id}".`)
+      return describe(job)
+    })
+  })
+}

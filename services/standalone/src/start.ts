@@ -1,0 +1,264 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { registerConsole } from '@footfall/console/app'
+import { createSignInLinks } from '@footfall/console/sign-in-links'
+import { startRefusalConsumer } from '@footfall/consumer/consume-refusals'
+import { startConsumer, type RunningConsumer } from '@footfall/consumer/consume'
+import type { Config } from '@footfall/config/config'
+import { findRoot } from '@footfall/config/root'
+import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
+import { topics } from '@footfall/contracts/event'
+import { superviseEmbeddedClickHouse, type EmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
+import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { createIngest } from '@footfall/ingest/app'
+import { readSdk } from '@footfall/ingest/routes/sdk'
+import { openEmbeddedJobQueue } from '@footfall/job-queue/embedded'
+import { registerJobRoutes } from '@footfall/jobs/routes'
+import { startJobs } from '@footfall/jobs/start'
+import { openRegistry } from '@footfall/registry/registry'
+import { migrate } from '@footfall/store/migrate'
+import { openStore } from '@footfall/store/open'
+import { createLogger, type Logger } from '@footfall/telemetry/logger'
+import { createMetrics } from '@footfall/telemetry/metrics'
+import fastify, { type FastifyInstance } from 'fastify'
+import { readAdminToken, sameSecret } from './admin-token.ts'
+import { ensureFirstApp } from './first-app.ts'
+
+export interface Standalone {
+  readonly url: string
+  readonly publicUrl: string
+  readonly dataDirectory: string
+  /** A new single-use link into the console. */
+  signInLink(): string
+  /** Resolves with the reason when the process has to end: the disk failed, or the engine can no longer be started. */
+  readonly failed: Promise<Error>
+  close(): Promise<void>
+}
+
+const fileOf = (url: string, scheme: string): string => {
+  if (url.startsWith(`${scheme}:`)) return url.slice(scheme.length + 1)
+  throw new PipelineError('INVALID_REQUEST', `Standalone needs a ${scheme}: address, not ${url.split(':')[0]}:. Other engines run as services of their own.`)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Tells the command line where the server is: its address and process, for those who may read the directory. */
+async function writeServerFile(file: string, facts: Record<string, unknown>): Promise<void> {
+  const handle = await open(`${file}.new`, 'w', 0o600)
+  try {
+    await handle.writeFile(`${JSON.stringify(facts)}\n`)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(`${file}.new`, file)
+}
+
+/**
+ * Everything in one process, and embedded ClickHouse beside it. Ingest takes events as soon as the log is open: the
+ * store may come later, go and come back.
+ * @throws LOG_LOCKED when another process holds the directory.
+ */
+export async function startStandalone(config: Config, options: { logger?: Logger; demo?: boolean } = {}): Promise<Standalone> {
+  const logger = options.logger ?? createLogger(config.LOG_LEVEL)
+  const metrics = createMetrics()
+  const directory = config.dataDirectory
+  const inData = (name: string): string => join(directory, name)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const adminToken = await readAdminToken(config.ADMIN_TOKEN, config.adminTokenFile)
+  const storeDirectory = fileOf(config.storeUrl, 'embedded')
+  const closers: (() => Promise<unknown>)[] = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) {
+      await closer().catch((error: unknown) => logger.error({ err: error }, 'closing'))
+    }
+  }
+
+  try {
+    const log = await openEmbeddedEventLog({
+      directory: fileOf(config.eventLogUrl, 'file'),
+      maxBytes: config.LOG_MAX_BYTES,
+      retentionMs: config.LOG_RETENTION_HOURS * 3600_000,
+      retainMs: { [topics.refusals]: 7 * 24 * 3600_000 },
+    })
+    closers.push(() => log.close())
+    const queue = await openEmbeddedJobQueue({ directory: fileOf(config.jobQueueUrl, 'file') })
+    closers.push(() => queue.close())
+    const registry = await openRegistry({
+      log,
+      snapshotFile: inData('registry.json'),
+      onProblem: (problem) => logger.error(problem),
+    })
+    closers.push(() => registry.close())
+
+    const storePort = config.STORE_PORT || (await freePort())
+    const storePassword = config.STORE_PASSWORD ?? randomBytes(24).toString('base64url')
+    const store = openStore({ url: `http://127.0.0.1:${storePort}/footfall`, user: 'default', password: storePassword })
+    closers.push(() => store.close())
+
+    let consumer: RunningConsumer | null = null
+    let consumerStopped: Error | null = null
+    let stopping = false
+    let logFailed: Error | null = null
+    let end: (reason: Error) => void = () => undefined
+    const failed = new Promise<Error>((resolve) => (end = resolve))
+    log.failed.then((error) => {
+      logFailed = error
+      logger.fatal({ err: error }, 'the event log failed')
+      end(error)
+    }, () => undefined)
+
+    const inLog = async (): Promise<number> => {
+      const states = await log.partitions(topics.events)
+      return states.reduce((sum, { partition, end: last, start }) => sum + last - (consumer?.positions().get(partition) ?? start), 0)
+    }
+    const pause = (): Promise<() => void> => consumer?.pause() ?? Promise.resolve(() => undefined)
+    const consumedTo = async (offset: number, signal: AbortSignal): Promise<void> => {
+      while (![...(consumer?.positions().values() ?? [-1])].every((position) => position >= offset)) {
+        signal.throwIfAborted()
+        if (consumerStopped) throw consumerStopped
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    }
+
+    const app: FastifyInstance = fastify({
+      logger: false,
+      requestTimeout: 10_000,
+      connectionTimeout: 15_000,
+      keepAliveTimeout: 65_000,
+      bodyLimit: 1024 * 1024,
+      forceCloseConnections: 'idle',
+      // Plain answers for what no route takes.
+      exposeHeadRoutes: true,
+    })
+    const publicUrlOf = (): string => {
+      if (config.PUBLIC_URL) return config.PUBLIC_URL
+      const { port } = app.server.address() as AddressInfo
+      const host = config.HOST === '0.0.0.0' || config.HOST === '::' ? 'localhost' : config.HOST
+      return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+    }
+    const ingest = createIngest({
+      log,
+      registry,
+      metrics,
+      logger,
+      sdk: readSdk(findRoot()),
+      saltsFile: inData('salts.json'),
+      config,
+      notReady: () => (logFailed ? 'the event log failed' : stopping ? 'stopping' : null),
+    })
+    await ingest.register(app)
+    const signInLinks = createSignInLinks({ now: Date.now, ttlMs: 15 * 60_000 })
+    const authorise = (token: string): 'admin' | 'read' | null => (sameSecret(token, adminToken) ? 'admin' : registry.verifyToken(token))
+    await registerConsole(app, {
+      store,
+      registry,
+      log,
+      queue,
+      config: { publicUrl: publicUrlOf, adminToken: () => adminToken, dataDirectory: directory },
+      ledgerExtras: async () => ({ in_log: await inLog(), spooled: 0 }),
+      problem: () => consumerStopped?.message ?? null,
+      now: Date.now,
+      signInLinks,
+    })
+    await registerJobRoutes(app, { queue, authorise })
+    await app.listen({ host: config.HOST, port: config.PORT })
+    closers.push(async () => {
+      stopping = true
+      await app.close()
+      await ingest.tick()
+    })
+    const url = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${(app.server.address() as AddressInfo).port}`
+    await ensureFirstApp(registry, { publicUrl: publicUrlOf(), demo: options.demo === true })
+
+    const ticking = setInterval(() => {
+      ingest.tick().catch((error: unknown) => logger.error({ err: error }, 'the minute’s upkeep of ingest'))
+      inLog().then((records) => metrics.lag.set(records), () => undefined)
+      metrics.logBytes.set(log.stats().bytes)
+    }, 1_000)
+    closers.push(async () => clearInterval(ticking))
+
+    /** The store, and what needs it: started beside ingest, which does not wait for it. */
+    const startStoreSide = async (): Promise<void> => {
+      const embedded: EmbeddedClickHouse = await superviseEmbeddedClickHouse({
+        directory: storeDirectory,
+        backupsDirectory: inData('backups'),
+        port: storePort,
+        password: storePassword,
+        memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
+        onLog: (line) => logger.debug({ line }, 'embedded ClickHouse'),
+        onRestart: (reason) => logger.warn({ reason }, 'embedded ClickHouse is started again'),
+      })
+      closers.push(() => embedded.close())
+      embedded.failed.catch((error: Error) => {
+        logger.fatal({ err: error }, 'embedded ClickHouse can no longer be started')
+        end(error)
+      })
+      await writeServerFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort, storePid: embedded.pid() })
+      await migrate(store, join(findRoot(), 'shared/store/migrations'))
+      const started = await startConsumer({
+        log,
+        store,
+        logger,
+        metrics,
+        limits: { maxRecords: config.BATCH_MAX_RECORDS, maxBytes: config.BATCH_MAX_BYTES, flushIntervalMs: config.FLUSH_INTERVAL_MS },
+      })
+      consumer = started
+      closers.push(() => started.close())
+      started.done.catch((error: Error) => {
+        consumerStopped = error
+        logger.fatal({ err: error.message, code: isPipelineError(error) ? error.code : undefined }, 'the consumer has stopped; events stay in the log')
+      })
+      const refusals = await startRefusalConsumer({ log, store, logger })
+      closers.push(() => refusals.close())
+      const jobs = await startJobs({
+        queue,
+        store,
+        log,
+        logger,
+        deployments: () => registry.deployments().map(({ deployment }) => deployment),
+        findDeployment: (id) => registry.deployment(id),
+        consumedTo,
+        backup: {
+          pause,
+          copyLog: (target) => log.copyTo(target),
+          backupsDirectory: inData('backups'),
+          files: [inData('import-secrets.json')].filter((file) => existsSync(file)),
+          now: Date.now,
+        },
+        importSecretsFile: inData('import-secrets.json'),
+        retentionMonths: config.RETENTION_MONTHS,
+        now: Date.now,
+      })
+      closers.push(() => jobs.close())
+    }
+    try {
+      await startStoreSide()
+    } catch (error) {
+      throw error instanceof Error ? error : new Error(String(error))
+    }
+    closers.push(() => rm(inData('server.json'), { force: true }))
+    metrics.ready.set({ part: 'standalone' }, 1)
+
+    return {
+      url,
+      publicUrl: publicUrlOf(),
+      dataDirectory: directory,
+      signInLink: () => `${publicUrlOf()}/sign-in/${signInLinks.create()}`,
+      failed,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

@@ -1,5 +1,6 @@
 import { failReasons, type FailReason } from '@footfall/contracts/drop-reason'
 import { deduplicationWindowMs, eventRecordSchema, type EventRecord } from '@footfall/contracts/event'
+import { shiftDay } from '@footfall/enrichment/local-time'
 import type { StoredRecord } from '@footfall/event-log'
 import { toDateTime, toEventRow, toFailedRow, toIdRow, type LogPosition } from '@footfall/store/rows'
 
@@ -125,6 +126,11 @@ export function planBatch(
       ofDeployment.stored++
       counts.stored++
       days.set(`${event.local_day}${event.deployment}`, [event.deployment, event.local_day])
+      if (event.name === 'journey_complete') {
+        // It may complete a journey of the day before, whose fold then is no longer current.
+        const before = shiftDay(event.local_day, -1)
+        days.set(`${before}${event.deployment}`, [event.deployment, before])
+      }
     }
   }
 

@@ -115,7 +115,9 @@ export function makeConsumer(
     const { partition, groups } = member(number)
     return { partition, groups, position: (groups.get(group) as GroupPosition).position }
   }
-  const idle = () => Promise.all(members.map(({ groups }) => groups.get(group)?.saving))
+  const idle = async () => {
+    for (const { groups } of members) await groups.get(group)?.saving
+  }
 
   return {
     position: async (number) => owned(number).position,

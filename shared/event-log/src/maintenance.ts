@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readdir, rename, unlink, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { PipelineError } from '@footfall/contracts/errors'
 import { printPosition, type Groups } from './consumers.ts'
 import type { LogContext } from './context.ts'
@@ -30,15 +30,18 @@ export async function reclaimPartition(
   groups: Groups,
   retention: Retention,
 ): Promise<number> {
-  const consumedTo = groups.size === 0 ? 0 : Math.min(...[...groups.values()].map(({ position }) => position.next))
+  const retainMs = retention.byAgeMs ?? retention.consumedMs
+  if (groups.size === 0 && retention.byAgeMs === undefined) return 0
+  const consumedTo = Math.min(...[...groups.values()].map(({ position }) => position.next))
   const mayGo = (segment: Segment, endOffset: number) => {
-    const ageMs = context.now() - segment.writtenAt
-    if (retention.byAgeMs !== undefined) return ageMs >= retention.byAgeMs
-    return endOffset <= consumedTo && (ageMs >= retention.consumedMs || context.isTight())
+    const isOld = context.now() - segment.writtenAt >= retainMs
+    if (retention.byAgeMs !== undefined) return isOld
+    return endOffset <= consumedTo && (isOld || context.isTight())
   }
   const newest = partition.segments.at(-1) as Segment
   // A quiet topic would else keep its records until 64 MiB have come.
-  if (newest.size > 0 && mayGo(newest, partition.next())) await partition.roll()
+  const isDue = context.now() - newest.createdAt >= retainMs / 4 || mayGo(newest, partition.next())
+  if (newest.size > 0 && isDue) await partition.roll()
   let freed = 0
   for (;;) {
     const [oldest, following] = partition.segments
@@ -177,7 +180,7 @@ export async function copyLog(
       await writeSynced(files, join(target, 'consumers', `${name}.json`), Buffer.from(printPosition(position)))
     }
     for (const { segment, size } of segments) {
-      const path = join(target, segment.path.slice(segment.path.lastIndexOf('/') + 1))
+      const path = join(target, basename(segment.path))
       await copyFile(segment.path, path)
       const fd = await files.open(path, 'r+')
       try {

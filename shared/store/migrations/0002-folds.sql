@@ -1,0 +1,300 @@
+-- Folds: what boards read over long ranges, recomputed whole for a (deployment, day) from its events. A fold's rows
+-- carry the version that the day's row in fold_days names; that row is written last and makes them count.
+CREATE TABLE IF NOT EXISTS fold_days
+(
+    deployment LowCardinality(String),
+    local_day Date,
+    version UInt64,
+    -- The day is current while day_marks says no more than this.
+    marks UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (deployment, local_day)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS fold_daily
+(
+    deployment LowCardinality(String),
+    local_day Date,
+    version UInt64 CODEC(Delta, ZSTD(1)),
+    events UInt32 CODEC(ZSTD(1)),
+    page_views UInt32 CODEC(ZSTD(1)),
+    views_with_visitor UInt32 CODEC(ZSTD(1)),
+    bot_events UInt32 CODEC(ZSTD(1)),
+    corrected_events UInt32 CODEC(ZSTD(1)),
+    visitors UInt32 CODEC(ZSTD(1)),
+    sessions UInt32 CODEC(ZSTD(1)),
+    bounces UInt32 CODEC(ZSTD(1)),
+    session_seconds UInt64 CODEC(ZSTD(1)),
+    rating_1 UInt32 CODEC(ZSTD(1)),
+    rating_2 UInt32 CODEC(ZSTD(1)),
+    rating_3 UInt32 CODEC(ZSTD(1)),
+    rating_4 UInt32 CODEC(ZSTD(1)),
+    rating_5 UInt32 CODEC(ZSTD(1)),
+    beacons_expected UInt32 CODEC(ZSTD(1)),
+    beacons_received UInt32 CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (deployment, local_day, version);
+
+CREATE TABLE IF NOT EXISTS fold_dimensions
+(
+    deployment LowCardinality(String),
+    local_day Date,
+    version UInt64 CODEC(Delta, ZSTD(1)),
+    dimension LowCardinality(String),
+    value String CODEC(ZSTD(1)),
+    uses UInt32 CODEC(ZSTD(1)),
+    visitors UInt32 CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (deployment, dimension, local_day, value);
+
+CREATE TABLE IF NOT EXISTS fold_journeys
+(
+    deployment LowCardinality(String),
+    local_day Date,
+    version UInt64 CODEC(Delta, ZSTD(1)),
+    journey LowCardinality(String),
+    started UInt32 CODEC(ZSTD(1)),
+    completed UInt32 CODEC(ZSTD(1)),
+    joined UInt32 CODEC(ZSTD(1)),
+    ambiguous UInt32 CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (deployment, local_day, journey, version);
+
+-- Days whose fold has seen every mark, with the version that counts.
+CREATE OR REPLACE VIEW clean_days AS
+SELECT folded.deployment AS deployment, folded.local_day AS local_day, folded.version AS version
+FROM
+(
+    SELECT deployment, local_day, version, marks FROM fold_days FINAL
+    WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
+) AS folded
+INNER JOIN
+(
+    SELECT deployment, local_day, sum(marks) AS marks FROM day_marks
+    WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
+    GROUP BY deployment, local_day
+) AS marked USING (deployment, local_day, marks);
+
+-- Days to read from events: those without a current fold, or every day that has events.
+CREATE OR REPLACE VIEW raw_days AS
+SELECT deployment, local_day FROM day_marks
+WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
+  AND ({all_days:UInt8} = 1 OR (deployment, local_day) NOT IN
+      (SELECT deployment, local_day FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date})))
+GROUP BY deployment, local_day;
+
+-- Sessions are derived: a visitor's events of a day, cut where more than 30 minutes pass.
+CREATE OR REPLACE VIEW raw_sessions AS
+SELECT
+    deployment,
+    local_day,
+    visitor,
+    arraySort(groupArray((at, if(name = 'page_view', path, '')))) AS steps,
+    arraySplit((step, place) -> place > 1 AND dateDiff('millisecond', steps[place - 1].1, step.1) > 1800000, steps, arrayEnumerate(steps)) AS visits
+FROM events
+WHERE (deployment, local_day) IN
+      (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+  AND NOT test AND NOT bot AND visitor != 0 AND name NOT IN ('web_vital', 'engagement', 'error')
+GROUP BY deployment, local_day, visitor;
+
+CREATE OR REPLACE VIEW raw_daily AS
+SELECT
+    totals.deployment AS deployment,
+    totals.local_day AS local_day,
+    events,
+    page_views,
+    views_with_visitor,
+    bot_events,
+    corrected_events,
+    visitors,
+    derived.sessions AS sessions,
+    derived.bounces AS bounces,
+    derived.session_seconds AS session_seconds,
+    rating_1,
+    rating_2,
+    rating_3,
+    rating_4,
+    rating_5,
+    beacons.expected AS beacons_expected,
+    beacons.received AS beacons_received
+FROM
+(
+    SELECT
+        deployment,
+        local_day,
+        toUInt32(countIf(NOT bot)) AS events,
+        toUInt32(countIf(NOT bot AND name = 'page_view')) AS page_views,
+        toUInt32(countIf(NOT bot AND name = 'page_view' AND visitor != 0)) AS views_with_visitor,
+        toUInt32(countIf(bot)) AS bot_events,
+        toUInt32(countIf(NOT bot AND clock_corrected)) AS corrected_events,
+        toUInt32(uniqExactIf(visitor, NOT bot AND visitor != 0)) AS visitors,
+        toUInt32(countIf(NOT bot AND rating = 1)) AS rating_1,
+        toUInt32(countIf(NOT bot AND rating = 2)) AS rating_2,
+        toUInt32(countIf(NOT bot AND rating = 3)) AS rating_3,
+        toUInt32(countIf(NOT bot AND rating = 4)) AS rating_4,
+        toUInt32(countIf(NOT bot AND rating = 5)) AS rating_5
+    FROM events
+    WHERE (deployment, local_day) IN
+          (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+      AND NOT test
+    GROUP BY deployment, local_day
+) AS totals
+LEFT JOIN
+(
+    SELECT
+        deployment,
+        local_day,
+        toUInt32(sum(length(visits))) AS sessions,
+        toUInt32(sum(arrayCount(session -> length(session) = 1, visits))) AS bounces,
+        toUInt64(sum(arraySum(session -> dateDiff('second', session[1].1, session[-1].1), visits))) AS session_seconds
+    FROM raw_sessions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
+    GROUP BY deployment, local_day
+) AS derived USING (deployment, local_day)
+LEFT JOIN
+(
+    -- `seq` counts within a page load, so what is missing below the highest was lost on its way.
+    SELECT deployment, local_day, toUInt32(sum(highest + 1)) AS expected, toUInt32(sum(received)) AS received
+    FROM
+    (
+        SELECT deployment, local_day, page, max(seq) AS highest, uniqExact(seq) AS received
+        FROM events
+        WHERE (deployment, local_day) IN
+              (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+          AND NOT test AND NOT bot AND page != 0
+        GROUP BY deployment, local_day, page
+    )
+    GROUP BY deployment, local_day
+) AS beacons USING (deployment, local_day);
+
+CREATE OR REPLACE VIEW raw_dimensions AS
+SELECT deployment, local_day, dimension, value, uses, visitors FROM
+(
+    SELECT
+        deployment,
+        local_day,
+        pair.1 AS dimension,
+        pair.2 AS value,
+        toUInt32(count()) AS uses,
+        toUInt32(uniqExactIf(visitor, visitor != 0)) AS visitors
+    FROM events
+    ARRAY JOIN if(
+        name = 'page_view',
+        [('page', path), ('referrer', referrer), ('device', device), ('browser', browser), ('system', system), ('country', country), ('event', name)],
+        if(name = 'dataset_used', [('event', name), ('dataset', dataset)], [('event', name)])
+    ) AS pair
+    WHERE (deployment, local_day) IN
+          (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+      AND NOT test AND NOT bot
+    GROUP BY deployment, local_day, dimension, value
+    UNION ALL
+    SELECT deployment, local_day, 'entry' AS dimension, session[1].2 AS value, toUInt32(count()) AS uses, toUInt32(uniqExact(visitor)) AS visitors
+    FROM raw_sessions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
+    ARRAY JOIN visits AS session
+    WHERE value != ''
+    GROUP BY deployment, local_day, value
+);
+
+-- Journeys by the day they were started. A completion belongs to the start with its id, up to the end of the next day;
+-- one without such a start joins the same visitor's latest open start of that journey and day, each start once.
+CREATE OR REPLACE VIEW raw_journeys AS
+WITH
+    steps AS
+    (
+        SELECT deployment, local_day, visitor, at, journey, journey_id, name = 'journey_start' AS is_start
+        FROM events
+        WHERE (deployment, local_day) IN
+              (
+                  SELECT deployment, arrayJoin([local_day - 1, local_day, local_day + 1])
+                  FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
+              )
+          AND NOT test AND NOT bot AND journey != ''
+          AND (name = 'journey_start' OR (name = 'journey_complete' AND outcome NOT IN ('failed', 'abandoned', 'error')))
+    ),
+    identified AS
+    (
+        SELECT
+            deployment,
+            journey,
+            journey_id,
+            countIf(is_start) AS starts,
+            minIf(at, is_start) AS start_at,
+            argMinIf(local_day, at, is_start) AS start_day,
+            argMinIf(visitor, at, is_start) AS start_visitor,
+            starts > 0 AND countIf(NOT is_start) > 0 AS is_completed
+        FROM steps
+        WHERE journey_id != ''
+        GROUP BY deployment, journey, journey_id
+    ),
+    open_steps AS
+    (
+        SELECT deployment, start_day AS local_day, start_visitor AS visitor, journey, start_at AS at, 0 AS is_completion, toUInt8(is_completed) AS is_done
+        FROM identified WHERE starts > 0
+        UNION ALL
+        SELECT deployment, local_day, visitor, journey, at, 0, 0 FROM steps WHERE is_start AND journey_id = ''
+        UNION ALL
+        SELECT deployment, local_day, visitor, journey, at, 1, 0 FROM steps
+        WHERE NOT is_start AND (journey_id = '' OR (deployment, journey, journey_id) NOT IN (SELECT deployment, journey, journey_id FROM identified WHERE starts > 0))
+    ),
+    matched AS
+    (
+        SELECT
+            deployment,
+            local_day,
+            journey,
+            countIf(is_completion = 0) AS started,
+            countIf(is_done = 1) AS completed_by_id,
+            arraySort(groupArrayIf((at, is_completion), is_done = 0 AND visitor != 0)) AS sequence,
+            -- (open starts, joined completions, of them ambiguous)
+            arrayFold(
+                (state, step) -> if(
+                    step.2 = 0,
+                    (state.1 + 1, state.2, state.3),
+                    if(state.1 > 0, (state.1 - 1, state.2 + 1, state.3 + toInt64(state.1 > 1)), state)
+                ),
+                sequence,
+                (toInt64(0), toInt64(0), toInt64(0))
+            ) AS joins
+        FROM open_steps
+        GROUP BY deployment, local_day, visitor, journey
+    )
+SELECT
+    deployment,
+    local_day,
+    journey,
+    toUInt32(sum(started)) AS started,
+    toUInt32(sum(completed_by_id + joins.2)) AS completed,
+    toUInt32(sum(joins.2)) AS joined,
+    toUInt32(sum(joins.3)) AS ambiguous
+FROM matched
+WHERE (deployment, local_day) IN
+      (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+GROUP BY deployment, local_day, journey
+HAVING started > 0;
+
+-- What boards read: folds of clean days, events of every other day.
+CREATE OR REPLACE VIEW daily AS
+SELECT * EXCEPT version FROM fold_daily
+WHERE (deployment, local_day, version) IN
+      (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))
+UNION ALL
+SELECT * FROM raw_daily(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0);
+
+CREATE OR REPLACE VIEW dimensions AS
+SELECT deployment, local_day, value, uses, visitors FROM fold_dimensions
+WHERE dimension = {dimension:String} AND (deployment, local_day, version) IN
+      (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))
+UNION ALL
+SELECT deployment, local_day, value, uses, visitors
+FROM raw_dimensions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0)
+WHERE dimension = {dimension:String};
+
+CREATE OR REPLACE VIEW journeys AS
+SELECT deployment, local_day, journey, started, completed, joined, ambiguous FROM fold_journeys
+WHERE (deployment, local_day, version) IN
+      (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))
+UNION ALL
+SELECT * FROM raw_journeys(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0);

@@ -1,0 +1,253 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findRoot } from '@footfall/config/root'
+import { PipelineError } from '@footfall/contracts/errors'
+import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
+import { wilsonInterval } from '@footfall/statistics/wilson'
+import { metricDefinitions, type MetricDefinition } from '../metrics/definitions.ts'
+import type { QueryParameters, Store } from './open.ts'
+
+export { metricDefinitions, type MetricDefinition }
+
+export const intervals = ['day', 'week', 'month', 'total'] as const
+export type Interval = (typeof intervals)[number]
+
+/** What a metric needs to know of a deployment. */
+export interface MeasuredDeployment {
+  readonly id: string
+  readonly time_zone: string
+  readonly launched_on?: string | undefined
+  readonly retired_on?: string | undefined
+}
+
+export interface MetricRequest {
+  readonly deployments: readonly MeasuredDeployment[]
+  /** Local days, both inclusive. */
+  readonly from: string
+  readonly to: string
+  readonly interval: Interval
+  /** Keeps one value of the dimension of a `top` metric. */
+  readonly dimension?: string | undefined
+  /** Values of a dimension a deployment at most; default 20. */
+  readonly limit?: number | undefined
+  /** Unix milliseconds. */
+  readonly now: number
+}
+
+export interface MetricRow {
+  readonly deployment: string
+  /** YYYY-MM-DD, YYYY-Www, YYYY-MM or total. */
+  readonly period: string
+  readonly dimension?: string
+  /** null with a reason where the number is not defined. */
+  readonly value: number | null
+  /** What it was divided by; for daily_visitors the number of days. */
+  readonly n?: number
+  /** 95 % Wilson interval. */
+  readonly low?: number
+  readonly high?: number
+  readonly reason?: string
+}
+
+export interface MetricAnswer {
+  readonly metric: string
+  readonly version: number
+  readonly unit: string
+  /** Everything accepted up to then is in the numbers; ISO time, null before the first event. */
+  readonly data_to: string | null
+  /** False while the range reaches into a day that is not over, or beyond what is in the store. */
+  readonly complete: boolean
+  /** Share of page views whose visitor is known; events refused; days with data. */
+  readonly coverage: { readonly visitors: number | null; readonly refused: number; readonly days: number }
+  readonly rows: readonly MetricRow[]
+}
+
+const longestRangeDays = 1_100
+const texts = new Map<string, string>()
+const localTime = createLocalClock()
+
+/** The SQL of a metric. */
+export function readMetricSql(id: string): string {
+  let text = texts.get(id)
+  if (text === undefined) {
+    text = readFileSync(join(findRoot(), 'shared/store/metrics', `${id}.sql`), 'utf8')
+    texts.set(id, text)
+  }
+  return text
+}
+
+/** @throws NOT_FOUND */
+export function findMetric(id: string): MetricDefinition {
+  const found = metricDefinitions.find((definition) => definition.id === id)
+  if (!found) throw new PipelineError('NOT_FOUND', `There is no metric "${id}"; GET /api/v1/metrics lists them.`)
+  return found
+}
+
+const isDay = (text: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`)) && new Date(`${text}T00:00:00Z`).toISOString().startsWith(text)
+
+const daysBetween = (from: string, to: string): number => Math.round((Date.parse(`${to}T00:00:00Z`) - Date.parse(`${from}T00:00:00Z`)) / 86_400_000) + 1
+
+/** ISO 8601 week of a day, `2026-W01`. */
+function isoWeek(day: string): string {
+  const date = new Date(`${day}T00:00:00Z`)
+  // The week belongs to the year of its Thursday.
+  date.setUTCDate(date.getUTCDate() + 4 - (date.getUTCDay() || 7))
+  const week = Math.ceil(((date.getTime() - Date.UTC(date.getUTCFullYear(), 0, 1)) / 86_400_000 + 1) / 7)
+  return `${date.getUTCFullYear()}-W${String(week).padStart(2, '0')}`
+}
+
+function periodOf(day: string, interval: Interval): string {
+  switch (interval) {
+    case 'day':
+      return day
+    case 'week':
+      return isoWeek(day)
+    case 'month':
+      return day.slice(0, 7)
+    case 'total':
+      return 'total'
+  }
+}
+
+/** @throws INVALID_REQUEST that names the parameter. */
+function checkRequest(request: MetricRequest): void {
+  for (const name of ['from', 'to'] as const) {
+    if (!isDay(request[name])) throw new PipelineError('INVALID_REQUEST', `${name}: must be a day such as 2026-01-31.`)
+  }
+  if (request.from > request.to) throw new PipelineError('INVALID_REQUEST', 'from: is after to.')
+  if (daysBetween(request.from, request.to) > longestRangeDays) throw new PipelineError('INVALID_REQUEST', `to: at most ${longestRangeDays} days at once.`)
+  if (!intervals.includes(request.interval)) throw new PipelineError('INVALID_REQUEST', `interval: must be one of ${intervals.join(', ')}.`)
+  if (request.limit !== undefined && !(Number.isInteger(request.limit) && request.limit >= 1 && request.limit <= 1_000)) {
+    throw new PipelineError('INVALID_REQUEST', 'limit: must be a whole number from 1 to 1,000.')
+  }
+}
+
+interface DayRow {
+  deployment: string
+  day?: string
+  dimension?: string
+  numerator: string | number
+  denominator?: string | number
+}
+
+/** A value from its sums, with what makes it readable. */
+function toValue(definition: MetricDefinition, numerator: number, denominator: number): Pick<MetricRow, 'value' | 'n' | 'low' | 'high' | 'reason'> {
+  if (definition.combine === 'sum') return { value: numerator }
+  if (denominator === 0) return { value: null, n: 0, reason: definition.reason ?? 'no_data' }
+  const value = numerator / denominator
+  const bounds = definition.interval ? wilsonInterval(numerator, denominator) : null
+  return { value, n: denominator, ...(bounds ?? {}) }
+}
+
+/** Why a deployment has no value on a day; null when it is measured then. */
+function absence(deployment: MeasuredDeployment, day: string, today: string): string | null {
+  if (deployment.launched_on !== undefined && day < deployment.launched_on) return 'not_launched'
+  if (deployment.retired_on !== undefined && day > deployment.retired_on) return 'retired'
+  return day > today ? 'future' : null
+}
+
+/** Fills every period of every deployment: a count of nothing is 0, what cannot be said is null with a reason. */
+function toSeries(definition: MetricDefinition, request: MetricRequest, rows: readonly DayRow[]): MetricRow[] {
+  const byDay = new Map(rows.map((row) => [`${row.deployment} ${row.day}`, row]))
+  const result: MetricRow[] = []
+  for (const deployment of request.deployments) {
+    const today = localTime(deployment.time_zone, request.now).day
+    const periods = new Map<string, { numerator: number; denominator: number; days: number; reason: string | null }>()
+    for (let day = request.from; day <= request.to; day = shiftDay(day, 1)) {
+      const period = periodOf(day, request.interval)
+      let sums = periods.get(period)
+      if (!sums) periods.set(period, (sums = { numerator: 0, denominator: 0, days: 0, reason: null }))
+      const row = byDay.get(`${deployment.id} ${day}`)
+      const reason = row ? null : absence(deployment, day, today)
+      if (reason !== null) {
+        sums.reason ??= reason
+        continue
+      }
+      sums.days++
+      sums.numerator += Number(row?.numerator ?? 0)
+      sums.denominator += Number(row?.denominator ?? 0)
+    }
+    for (const [period, { numerator, denominator, days, reason }] of periods) {
+      const head = { deployment: deployment.id, period }
+      if (days === 0) result.push({ ...head, value: null, reason: reason ?? 'no_data' })
+      else if (definition.combine === 'mean of days') result.push({ ...head, value: numerator / days, n: days })
+      else result.push({ ...head, ...toValue(definition, numerator, denominator) })
+    }
+  }
+  return result
+}
+
+const toTop = (definition: MetricDefinition, request: MetricRequest, rows: readonly DayRow[]): MetricRow[] =>
+  rows
+    .filter((row) => request.dimension === undefined || row.dimension === request.dimension)
+    .map((row) => ({
+      deployment: row.deployment,
+      period: 'total',
+      dimension: row.dimension ?? '',
+      ...toValue(definition, Number(row.numerator), Number(row.denominator ?? 0)),
+    }))
+
+/**
+ * Answers a published number for some deployments and a range of local days.
+ * @throws NOT_FOUND, INVALID_REQUEST naming the parameter, STORE_UNAVAILABLE.
+ */
+export async function queryMetric(store: Store, id: string, request: MetricRequest): Promise<MetricAnswer> {
+  const definition = findMetric(id)
+  checkRequest(request)
+  const parameters: QueryParameters = {
+    deployments: request.deployments.map((deployment) => deployment.id),
+    from: request.from,
+    to: request.to,
+  }
+  const isTop = definition.shape === 'top'
+  const own = definition.id === 'live_events' ? { deployments: parameters.deployments!, now: request.now } : isTop ? { ...parameters, limit: request.dimension === undefined ? (request.limit ?? 20) : 100_000 } : parameters
+  const none = request.deployments.length === 0
+  const [rows, coverageRows, refusedRows, dataRows] = none
+    ? [[], [], [], []]
+    : await Promise.all([
+        store.query<DayRow>(readMetricSql(definition.id), own, { max_execution_time: 30 }),
+        definition.id === 'visitor_coverage' ? Promise.resolve(null) : store.query<DayRow>(readMetricSql('visitor_coverage'), parameters, { max_execution_time: 30 }),
+        store.query<DayRow>(readMetricSql('refused_events'), { ...parameters, limit: 1_000 }),
+        store.query<{ deployment: string; data_to: string }>(readMetricSql('data_to'), { deployments: parameters.deployments! }),
+      ])
+  const covered = coverageRows ?? rows
+  const sum = (list: readonly DayRow[], field: 'numerator' | 'denominator'): number => list.reduce((total, row) => total + Number(row[field] ?? 0), 0)
+  const views = sum(covered, 'denominator')
+  const dataTo = dataRows.reduce((latest, row) => Math.max(latest, Number(row.data_to)), 0)
+  const over = request.deployments.every((deployment) => request.to < localTime(deployment.time_zone, request.now).day)
+  return {
+    metric: definition.id,
+    version: definition.version,
+    unit: definition.unit,
+    data_to: dataTo > 0 ? new Date(dataTo).toISOString() : null,
+    complete: over && !none,
+    coverage: {
+      visitors: views === 0 ? null : sum(covered, 'numerator') / views,
+      refused: sum(refusedRows, 'numerator'),
+      days: new Set(covered.map((row) => row.day)).size,
+    },
+    rows: isTop ? toTop(definition, request, rows) : toSeries(definition, request, rows),
+  }
+}
+
+/** What became of every accepted event that was read from the log. */
+export interface LedgerSums {
+  readonly read: number
+  readonly stored: number
+  readonly failed: number
+  readonly deduplicated: number
+  readonly expired: number
+  readonly erased: number
+  /** 0 when everything adds up: read − stored − failed − deduplicated − expired − erased. */
+  readonly difference: number
+}
+
+/** Sums the ledger, `stored` and `failed` counted from the tables themselves. */
+export async function queryLedger(store: Store, options: { deployment?: string | undefined } = {}): Promise<LedgerSums> {
+  const rows = await store.query<Record<'read' | 'stored' | 'failed' | 'deduplicated' | 'expired' | 'erased', string>>(readMetricSql('ledger'), {
+    deployment: options.deployment ?? '',
+  })
+  const total = (name: keyof (typeof rows)[number]): number => rows.reduce((sum, row) => sum + Number(row[name]), 0)
+  const [read, stored, failed, deduplicated, expired, erased] = [total('read'), total('stored'), total('failed'), total('deduplicated'), total('expired'), total('erased')]
+  return { read, stored, failed, deduplicated, expired, erased, difference: read - stored - failed - deduplicated - expired - erased }
+}

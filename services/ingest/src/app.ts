@@ -17,6 +17,7 @@ import { pixelRoute } from './routes/pixel.ts'
 import { privacyRoute } from './routes/privacy.ts'
 import { sdkRoute, type ServedSdk } from './routes/sdk.ts'
 import { openSalts } from './salts.ts'
+import { createSenderShare, type SenderShare } from './sender-share.ts'
 
 /** What ingest sees of the registry. */
 export interface IngestRegistry {
@@ -53,6 +54,7 @@ export interface Ingest {
   register(app: FastifyInstance): Promise<void>
   /** Turns the salts and hands refusals over; called every second by the owner, and once at close. */
   tick(): Promise<void>
+  readonly senders: SenderShare
 }
 
 /** Ingest from its parts: routes over the pipeline, salts, limits and refusal samples. */
@@ -61,6 +63,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const now = options.now ?? Date.now
   const localTime = createLocalClock()
   const salts = openSalts(options.saltsFile)
+  const senders = createSenderShare()
   const refusals = createRefusals({
     now,
     onCount: (deployment, reason, events) => metrics.refused.inc({ deployment, reason }, events),
@@ -122,7 +125,8 @@ export function createIngest(options: IngestOptions): Ingest {
         parts,
         addressOf: createAddressReader(config.TRUSTED_PROXIES),
         maxBytes: config.MAX_SERVER_BODY_BYTES,
-        onOutcome: (outcome: { accepted: number }, delivery: { owner: KeyOwner | null; receivedAt: number }) => {
+        onOutcome: (outcome: { accepted: number }, delivery: { owner: KeyOwner | null; receivedAt: number; address: string }) => {
+          senders.note(delivery.address)
           if (outcome.accepted > 0) metrics.received.inc({ deployment: delivery.owner?.deployment.id ?? '' }, outcome.accepted)
           metrics.acceptSeconds.observe(Math.max(0, now() - delivery.receivedAt) / 1000)
         },
@@ -144,6 +148,7 @@ export function createIngest(options: IngestOptions): Ingest {
   }
 
   return {
+    senders,
     register,
     async tick() {
       turnSalts()

@@ -1,12 +1,25 @@
 import { PipelineError, errorTable, isPipelineError } from '@footfall/contracts/errors'
 import type { Job, JobQueue } from '@footfall/job-queue'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import * as z from 'zod'
+import type { Feeds } from './import/feed.ts'
 import { parseWork, queues } from './start.ts'
 
 export interface JobRouteParts {
   readonly queue: JobQueue
   /** The scope of a token, or null. */
   readonly authorise: (token: string) => 'admin' | 'read' | null
+  readonly feeds: Feeds
+  readonly senderShare: () => { share: number; of: number }
+}
+
+const feedSchema = z.strictObject({ deployment: z.string() })
+const linesSchema = z.strictObject({ lines: z.array(z.string().max(20_000)).max(5_000) })
+
+function readBody<Output>(schema: z.ZodType<Output>, body: unknown): Output {
+  const parsed = schema.safeParse(body ?? {})
+  if (parsed.success) return parsed.data
+  throw new PipelineError('INVALID_REQUEST', parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`).join('; '))
 }
 
 /** What a caller sees of a job; a checkpoint is the handler's own affair. */
@@ -38,6 +51,18 @@ export async function registerJobRoutes(app: FastifyInstance, parts: JobRoutePar
       const work = parseWork(String(body.kind ?? ''), body.payload ?? {})
       const key = typeof body.key === 'string' ? { key: body.key.slice(0, 200) } : {}
       return reply.code(202).send(describe(await parts.queue.enqueue(queues.work, work, key)))
+    })
+    scope.get('/api/v1/sender-share', async (request) => {
+      requireAdmin(request)
+      return parts.senderShare()
+    })
+    scope.post('/api/v1/imports', async (request, reply) => {
+      requireAdmin(request)
+      return reply.code(201).send({ id: await parts.feeds.start(readBody(feedSchema, request.body).deployment) })
+    })
+    scope.post<{ Params: { id: string } }>('/api/v1/imports/:id/lines', { bodyLimit: 32 * 1024 * 1024 }, async (request) => {
+      requireAdmin(request)
+      return parts.feeds.add(request.params.id, readBody(linesSchema, request.body).lines)
     })
     scope.get<{ Params: { id: string } }>('/api/v1/jobs/:id', async (request) => {
       requireAdmin(request)

@@ -16,6 +16,7 @@ import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { createIngest } from '@footfall/ingest/app'
 import { readSdk } from '@footfall/ingest/routes/sdk'
 import { openEmbeddedJobQueue } from '@footfall/job-queue/embedded'
+import { createFeeds } from '@footfall/jobs/import/feed'
 import { registerJobRoutes } from '@footfall/jobs/routes'
 import { startJobs } from '@footfall/jobs/start'
 import { openRegistry } from '@footfall/registry/registry'
@@ -170,7 +171,13 @@ export async function startStandalone(config: Config, options: { logger?: Logger
       now: Date.now,
       signInLinks,
     })
-    await registerJobRoutes(app, { queue, authorise })
+    const feeds = createFeeds({
+      log,
+      findDeployment: (id) => registry.deployment(id),
+      secretsFile: inData('import-secrets.json'),
+      now: Date.now,
+    })
+    await registerJobRoutes(app, { queue, authorise, feeds, senderShare: () => ingest.senders.read() })
     await app.listen({ host: config.HOST, port: config.PORT })
     closers.push(async () => {
       stopping = true
@@ -181,9 +188,9 @@ export async function startStandalone(config: Config, options: { logger?: Logger
     await ensureFirstApp(registry, { publicUrl: publicUrlOf(), demo: options.demo === true })
 
     const ticking = setInterval(() => {
-      ingest.tick().catch((error: unknown) => logger.error({ err: error }, 'the minute’s upkeep of ingest'))
+      ingest.tick().catch((error: unknown) => logger.error({ err: error }, 'upkeep of ingest'))
       inLog().then((records) => metrics.lag.set(records), () => undefined)
-      metrics.logBytes.set(log.stats().bytes)
+      log.stats().then(({ bytes }) => metrics.logBytes.set(bytes), () => undefined)
     }, 1_000)
     closers.push(async () => clearInterval(ticking))
 
@@ -241,11 +248,7 @@ export async function startStandalone(config: Config, options: { logger?: Logger
       })
       closers.push(() => jobs.close())
     }
-    try {
-      await startStoreSide()
-    } catch (error) {
-      throw error instanceof Error ? error : new Error(String(error))
-    }
+    await startStoreSide()
     closers.push(() => rm(inData('server.json'), { force: true }))
     metrics.ready.set({ part: 'standalone' }, 1)
 
@@ -253,7 +256,7 @@ export async function startStandalone(config: Config, options: { logger?: Logger
       url,
       publicUrl: publicUrlOf(),
       dataDirectory: directory,
-      signInLink: () => `${publicUrlOf()}/sign-in/${signInLinks.create()}`,
+      signInLink: () => `${publicUrlOf()}/sign-in/${signInLinks.issue()}`,
       failed,
       close,
     }

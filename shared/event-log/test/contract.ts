@@ -104,7 +104,9 @@ export function eventLogContract(name: string, makeWorld: () => Promise<LogWorld
         'many',
         keys.map((key) => ({ key, value: '2' })),
       )
-      expect(second.positions.map(({ partition }) => partition)).toEqual(first.positions.map(({ partition }) => partition))
+      expect(second.positions.map(({ partition }) => partition)).toEqual(
+        first.positions.map(({ partition }) => partition),
+      )
     })
 
     it('keeps its identity and its records over close and reopen', async () => {

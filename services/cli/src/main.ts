@@ -1,0 +1,43 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError, readConfig } from '@footfall/config/config'
+import { isPipelineError } from '@footfall/contracts/errors'
+import { backupCommand } from './commands/backup.ts'
+import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { eraseCommand } from './commands/erase.ts'
+import { importCommand } from './commands/import.ts'
+import { registryCommand } from './commands/registry.ts'
+import { replayCommand } from './commands/replay.ts'
+import { restoreCommand } from './commands/restore.ts'
+import { startCommand } from './commands/start.ts'
+
+const program = new Command('footfall')
+  .description('Knows how civic apps are used, and proves what works.')
+  .exitOverride()
+  .showHelpAfterError()
+  .enablePositionalOptions()
+const config = () => readConfig(process.env)
+for (const add of [
+  startCommand,
+  demoCommand,
+  registryCommand,
+  importCommand,
+  eraseCommand,
+  replayCommand,
+  backupCommand,
+  restoreCommand,
+  doctorCommand,
+]) {
+  add(program, config)
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode
+  else {
+    const expected = error instanceof ConfigError || isPipelineError(error)
+    console.error(expected ? error.message : error)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,161 @@
+import { PipelineError } from '@footfall/contracts/errors'
+import type { Registry } from '@footfall/registry/registry'
+import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
+import { current } from '@footfall/registry/state'
+import { intervals, metricDefinitions, queryLedger, queryMetric, type Interval, type MeasuredDeployment } from '@footfall/store/metrics'
+import type { Store } from '@footfall/store/open'
+import { stringify } from 'csv-stringify/sync'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import * as z from 'zod'
+
+export interface ApiParts {
+  readonly store: Store
+  readonly registry: Registry
+  readonly ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
+  readonly now: () => number
+}
+
+export type Scope = 'admin' | 'read'
+
+const day = z.iso.date('must be a day such as 2026-01-31')
+/** Query of a number; dates are local days, both inclusive. */
+export const metricQuerySchema = z.strictObject({
+  deployment: z.string().max(2_000).optional(),
+  organisation: z.string().max(200).optional(),
+  app: z.string().max(200).optional(),
+  from: day.optional(),
+  to: day.optional(),
+  interval: z.enum(intervals).default('total'),
+  dimension: z.string().max(1_024).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  format: z.enum(['json', 'csv']).default('json'),
+})
+export const ledgerQuerySchema = z.strictObject({ deployment: z.string().max(200).optional() })
+export const applySchema = z.strictObject({ catalogue: z.unknown(), base_revision: z.number().int().optional() })
+export const keySchema = z.strictObject({ deployment: z.string() })
+export const tokenSchema = z.strictObject({ scope: z.enum(['admin', 'read']), days: z.number().int().min(1).max(730).default(90) })
+export const retireSchema = z.strictObject({ entity: z.enum(['organisation', 'app', 'deployment']), id: z.string() })
+export const revokeSchema = z.union([z.strictObject({ key: z.string() }), z.strictObject({ token: z.string() })])
+
+/** Reads input by its schema. @throws INVALID_REQUEST that names every field at fault. */
+export function readInput<Output>(schema: z.ZodType<Output>, input: unknown): Output {
+  const parsed = schema.safeParse(input ?? {})
+  if (parsed.success) return parsed.data
+  throw new PipelineError('INVALID_REQUEST', parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the request'}: ${issue.message}`).join('; '))
+}
+
+/** Deployments that a query means: all of them, or those of the ids, organisation and app it names. */
+export function selectDeployments(registry: Registry, query: { deployment?: string | undefined; organisation?: string | undefined; app?: string | undefined }): MeasuredDeployment[] {
+  const wanted = query.deployment?.split(',').filter(Boolean)
+  const all = [...registry.state().deployments.values()].map(current)
+  for (const id of wanted ?? []) {
+    if (!all.some((deployment) => deployment.id === id)) throw new PipelineError('NOT_FOUND', `There is no deployment "${id}".`)
+  }
+  return all.filter(
+    (deployment) =>
+      (!wanted || wanted.includes(deployment.id)) &&
+      (query.organisation === undefined || deployment.organisation === query.organisation) &&
+      (query.app === undefined || deployment.app === query.app),
+  )
+}
+
+/** A cell that a spreadsheet takes for a formula gets a quote before it. Source: OWASP, CSV injection. */
+export const safeCell = (value: unknown): unknown => (typeof value === 'string' && /^[=+\-@\t\r＝＋－＠]/.test(value) ? `'${value}` : value)
+
+/** The HTTP API of numbers, ledger and registry. `scopeOf` tells what the caller may do; null: nobody we know. */
+export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (request: FastifyRequest) => Scope | null): void {
+  const { store, registry, now } = parts
+  const localTime = createLocalClock()
+  const allow = (request: FastifyRequest, needed: Scope): void => {
+    const scope = scopeOf(request)
+    if (scope === null) throw new PipelineError('UNAUTHORIZED')
+    if (needed === 'admin' && scope !== 'admin') throw new PipelineError('FORBIDDEN')
+  }
+
+  app.get('/api/v1/metrics', async (request) => {
+    allow(request, 'read')
+    return { metrics: metricDefinitions }
+  })
+
+  app.get<{ Params: { id: string } }>('/api/v1/metrics/:id', async (request, reply) => {
+    allow(request, 'read')
+    const query = readInput(metricQuerySchema, request.query)
+    const deployments = selectDeployments(registry, query)
+    const today = localTime(deployments[0]?.time_zone ?? 'UTC', now()).day
+    const to = query.to ?? today
+    const answer = await queryMetric(store, request.params.id, {
+      deployments,
+      from: query.from ?? shiftDay(to, -29),
+      to,
+      interval: query.interval as Interval,
+      dimension: query.dimension,
+      limit: query.limit,
+      now: now(),
+    })
+    if (query.format === 'json') return answer
+    const columns = ['deployment', 'period', 'dimension', 'value', 'n', 'low', 'high', 'reason'] as const
+    const rows = answer.rows.map((row) => columns.map((column) => safeCell(row[column] ?? '')))
+    return reply
+      .type('text/csv; charset=utf-8')
+      .header('content-disposition', `attachment; filename="${answer.metric}.csv"`)
+      .send(stringify([[...columns], ...rows]))
+  })
+
+  app.get('/api/v1/ledger', async (request) => {
+    allow(request, 'read')
+    const { deployment } = readInput(ledgerQuerySchema, request.query)
+    if (deployment !== undefined && !registry.state().deployments.has(deployment)) throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
+    const extras = await parts.ledgerExtras()
+    const sums = await queryLedger(store, { deployment })
+    // What waits in the log is not told apart by deployment: it is read when its batch comes.
+    const inLog = deployment === undefined ? extras.in_log : null
+    return { accepted: sums.read + (inLog ?? 0) + extras.spooled, ...sums, in_log: inLog, spooled: extras.spooled, as_of: new Date(now()).toISOString() }
+  })
+
+  app.get('/api/v1/registry', async (request) => {
+    allow(request, 'read')
+    const state = registry.state()
+    const inUse = <Entity>(entities: Iterable<{ versions: readonly { value: Entity }[]; retiredAt: number | null }>) =>
+      [...entities].map(({ versions, retiredAt }) => ({ ...versions.at(-1)!.value, ...(retiredAt === null ? {} : { retired_at: new Date(retiredAt).toISOString() }) }))
+    return {
+      revision: state.revision,
+      organisations: inUse(state.organisations.values()),
+      apps: inUse(state.apps.values()),
+      deployments: inUse(state.deployments.values()).map((deployment) => ({
+        ...deployment,
+        keys: [...state.keys.values()].filter((key) => key.deployment === deployment.id && key.kind === 'browser' && key.revoked_at === null).map(({ id }) => id),
+      })),
+    }
+  })
+
+  app.post('/api/v1/registry/apply', { bodyLimit: 8 * 1024 * 1024 }, async (request) => {
+    allow(request, 'admin')
+    const body = readInput(applySchema, request.body)
+    const result = await registry.apply(body.catalogue, { actor: 'api', ...(body.base_revision === undefined ? {} : { baseRevision: body.base_revision }) })
+    return { revision: result.revision, changes: result.changes, unchanged: result.unchanged, generated_keys: result.generatedKeys }
+  })
+
+  app.post('/api/v1/keys', async (request, reply) => {
+    allow(request, 'admin')
+    const { deployment } = readInput(keySchema, request.body)
+    return reply.code(201).send({ key: await registry.createServerKey(deployment, 'api') })
+  })
+
+  app.post('/api/v1/tokens', async (request, reply) => {
+    allow(request, 'admin')
+    const { scope, days } = readInput(tokenSchema, request.body)
+    const { id, secret } = await registry.createToken({ scope, ttlMs: days * 86_400_000, actor: 'api' })
+    return reply.code(201).send({ id, token: secret, scope, days })
+  })
+
+  app.post('/api/v1/revoke', async (request) => {
+    allow(request, 'admin')
+    return { revision: await registry.revoke(readInput(revokeSchema, request.body), 'api') }
+  })
+
+  app.post('/api/v1/retire', async (request) => {
+    allow(request, 'admin')
+    const { entity, id } = readInput(retireSchema, request.body)
+    return { revision: await registry.retire(entity, id, 'api') }
+  })
+}

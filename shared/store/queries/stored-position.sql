@@ -3,7 +3,7 @@ WITH (SELECT max(`end`) FROM ledger WHERE log_id = {log_id:String} AND partition
 SELECT
     ledger_end AS next,
     (
-        SELECT max(offset + 1) FROM
+        SELECT if(count() = 0, 0, max(offset) + 1) FROM
         (
             SELECT offset FROM events
             WHERE log_id = {log_id:String} AND partition = {partition:UInt16} AND offset >= ledger_end

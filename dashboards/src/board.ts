@@ -18,8 +18,8 @@ export interface Section {
   readonly panels: readonly Panel[]
 }
 
-/** How a number is written. `share` is 0 to 1 and shown in percent; `seconds` as minutes and seconds. */
-export type Unit = 'count' | 'share' | 'seconds' | 'rating' | 'ratio'
+/** As the metric definitions name it: a `ratio` is 0 to 1 and shown in percent, `seconds` as minutes and seconds. */
+export type Unit = 'count' | 'ratio' | 'rating' | 'seconds' | 'per session'
 
 /**
  * How one number for several deployments comes about: `sum` adds (page views); `pool` weighs by n (rates and means).

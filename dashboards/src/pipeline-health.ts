@@ -38,7 +38,7 @@ export const pipelineHealth: Board = {
           description: 'Gaps in the numbering within a page load.',
           shape: 'stat',
           metric: 'beacon_loss',
-          unit: 'share',
+          unit: 'ratio',
           across: 'pool',
           better: 'less',
           width: 'third',

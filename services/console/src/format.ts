@@ -18,11 +18,11 @@ export function formatValue(value: number, unit: Unit): string {
   switch (unit) {
     case 'count':
       return Number.isInteger(value) || value >= 100 ? whole.format(value) : oneDecimal.format(value)
-    case 'share':
+    case 'ratio':
       return percent.format(value)
     case 'rating':
       return twoDecimals.format(value)
-    case 'ratio':
+    case 'per session':
       return oneDecimal.format(value)
     case 'seconds': {
       const seconds = Math.round(value)
@@ -47,11 +47,12 @@ export function formatRange(from: string, to: string): string {
   return `${first} – ${formatDay(to)}`
 }
 
-/** The first day of a period, as an axis and a table name it. */
-export function formatPeriod(period: string, interval: 'day' | 'week' | 'month', form: 'short' | 'long'): string {
-  if (interval === 'month') return monthYear.format(dayAt(`${period.slice(0, 7)}-01`))
-  if (form === 'short') return shortDay.format(dayAt(period))
-  return interval === 'week' ? `Week from ${formatDay(period)}` : `${weekday.format(dayAt(period))} ${period.slice(0, 4)}`
+/** A period of an answer, as an axis (short) or a table (long) names it. */
+export function formatPeriod(period: string, form: 'short' | 'long'): string {
+  const week = /^(\d{4})-W(\d{2})$/.exec(period)
+  if (week) return form === 'short' ? `W${Number(week[2])}` : `Week ${Number(week[2])}, ${week[1]}`
+  if (period.length === 7) return monthYear.format(dayAt(`${period}-01`))
+  return form === 'short' ? shortDay.format(dayAt(period)) : `${weekday.format(dayAt(period))} ${period.slice(0, 4)}`
 }
 
 /** `24 Nov 2026, 11:32` on the wall of a time zone. */

@@ -19,8 +19,8 @@ export const presets = { '7': 7, '30': 30, '90': 90, '365': 365 } as const
 export type Preset = keyof typeof presets
 const isPreset = (text: string | undefined): text is Preset => text !== undefined && text in presets
 
-/** The longest period that may be asked for: five years. */
-export const mostDays = 1827
+/** The longest period that may be asked for at once: three years. */
+export const mostDays = 1_096
 
 const daySchema = z.iso.date()
 

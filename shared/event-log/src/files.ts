@@ -5,16 +5,16 @@ import { close, fdatasync, fsync, ftruncate, open, read, write } from 'node:fs'
  * Descriptors are plain numbers: a FileHandle costs a promise and a reference more at every call.
  */
 export interface LogFiles {
-  open(path: string, flags: string): Promise<number>
+  open: (path: string, flags: string) => Promise<number>
   /** Bytes read; fewer than asked for only at the end of the file. */
-  read(fd: number, buffer: Buffer, position: number): Promise<number>
+  read: (fd: number, buffer: Buffer, position: number) => Promise<number>
   /** Writes all of `length` bytes or throws; how much of it was written is then unknown. */
-  write(fd: number, buffer: Buffer, length: number, position: number): Promise<void>
+  write: (fd: number, buffer: Buffer, length: number, position: number) => Promise<void>
   /** Contents and size are on the disk (F_FULLFSYNC on macOS, done by libuv). */
-  datasync(fd: number): Promise<void>
-  sync(fd: number): Promise<void>
-  truncate(fd: number, size: number): Promise<void>
-  close(fd: number): Promise<void>
+  datasync: (fd: number) => Promise<void>
+  sync: (fd: number) => Promise<void>
+  truncate: (fd: number, size: number) => Promise<void>
+  close: (fd: number) => Promise<void>
 }
 
 function settle(resolve: () => void, reject: (error: Error) => void) {

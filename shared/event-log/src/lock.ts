@@ -89,19 +89,29 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 /** Asks the process behind a socket whether it holds the directory or lets us go on. */
-function ask(path: string, name: string): Promise<'held' | 'yield' | 'gone'> {
+async function ask(path: string, name: string): Promise<'held' | 'yield' | 'gone'> {
+  for (;;) {
+    const answer = await askOnce(path, name)
+    // Hung up without a word: it is giving up, or dying, and its socket soon refuses or is no longer there.
+    if (answer !== '') return answer
+  }
+}
+
+function askOnce(path: string, name: string): Promise<'held' | 'yield' | 'gone' | ''> {
   return new Promise((resolve, reject) => {
     const socket = connect(path)
     let answer = ''
-    socket.setTimeout(answerMs, () => socket.destroy())
+    socket.setTimeout(answerMs, () => {
+      resolve('held')
+      socket.destroy()
+    })
     socket.on('connect', () => socket.write(name))
     socket.on('data', (bytes) => (answer += bytes.toString()))
     socket.on('error', (error) => {
-      // Refused or no longer there: its process has ended. A reset after connecting leaves the answer open: held.
       if (['ECONNREFUSED', 'ENOENT'].includes(errnoOf(error))) resolve('gone')
       else if (!['ECONNRESET', 'EPIPE'].includes(errnoOf(error))) reject(error)
     })
-    socket.on('close', () => resolve(answer === 'yield' ? 'yield' : 'held'))
+    socket.on('close', () => resolve(answer === 'yield' || answer === 'held' ? answer : ''))
   })
 }
 

@@ -69,11 +69,12 @@ it('refuses a claim with LOG_FULL when the disk is full, and keeps the position'
 it.each(['datasync', 'write', 'truncate'] as const)('stops for good when %s fails with EIO', async (operation) => {
   const directory = directories.fresh()
   let broken = false
+  const real: (...given: never[]) => Promise<void> = realFiles[operation]
   const files: LogFiles = {
     ...realFiles,
     [operation]: async (...args: never[]) => {
       if (broken) throw diskError('EIO')
-      return (realFiles[operation])(...args)
+      return real(...args)
     },
   }
   if (operation === 'truncate') {

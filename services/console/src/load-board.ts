@@ -1,0 +1,156 @@
+import type { Board, Panel } from '@footfall/dashboards/board'
+import { isPipelineError } from '@footfall/contracts/errors'
+import {
+  queryLedger,
+  queryMetric,
+  type Interval,
+  type LedgerSums,
+  type MeasuredDeployment,
+  type MetricAnswer,
+} from '@footfall/store/metrics'
+import type { Store } from '@footfall/store/open'
+import { text } from './messages.ts'
+import type { Period } from './periods.ts'
+
+/** What came of a question: its answer, or why there is none, in words. */
+export type Loaded<Answer = MetricAnswer> =
+  | { readonly answer: Answer; readonly problem?: undefined }
+  | { readonly answer?: undefined; readonly problem: string; readonly storeDown: boolean }
+
+export interface Question {
+  readonly metric: string
+  readonly from: string
+  readonly to: string
+  readonly interval: Interval
+  readonly limit?: number
+}
+
+/** Asks for numbers of some deployments; the same question is asked once. */
+export interface Asker {
+  readonly ask: (question: Question) => Promise<Loaded>
+  readonly ledger: () => Promise<Loaded<Ledger>>
+}
+
+export interface Ledger extends LedgerSums {
+  readonly in_log: number | null
+  readonly spooled: number
+}
+
+/** Questions in flight at once for a page: more would queue in the store's 16 connections. */
+const mostAtOnce = 6
+
+/** Runs work, at most so many at a time, in the order it came. */
+function createGate(most: number): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async (work) => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve))
+    running += 1
+    try {
+      return await work()
+    } finally {
+      running -= 1
+      waiting.shift()?.()
+    }
+  }
+}
+
+async function settle<Answer>(work: () => Promise<Answer>): Promise<Loaded<Answer>> {
+  try {
+    return { answer: await work() }
+  } catch (error) {
+    if (!isPipelineError(error)) throw error
+    const storeDown = error.code === 'STORE_UNAVAILABLE'
+    return { problem: storeDown ? text.problems.storeDown : text.problems.panel(error.code), storeDown }
+  }
+}
+
+export function createAsker(parts: {
+  store: Store
+  deployments: readonly MeasuredDeployment[]
+  ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
+  now: number
+}): Asker {
+  const { store, deployments, now } = parts
+  const gate = createGate(mostAtOnce)
+  const asked = new Map<string, Promise<Loaded>>()
+  const single = deployments.length === 1 ? deployments[0]!.id : undefined
+  return {
+    ask(question) {
+      const key = JSON.stringify(question)
+      let answer = asked.get(key)
+      if (answer === undefined) {
+        answer = gate(() => settle(() => queryMetric(store, question.metric, { ...question, deployments, now })))
+        asked.set(key, answer)
+      }
+      return answer
+    },
+    ledger: () =>
+      gate(() =>
+        settle(async () => {
+          const [sums, extras] = await Promise.all([queryLedger(store, { deployment: single }), parts.ledgerExtras()])
+          // The log's tail is not told apart by deployment.
+          return { ...sums, spooled: extras.spooled, in_log: single === undefined ? extras.in_log : null }
+        }),
+      ),
+  }
+}
+
+/** The answers that a panel needs. */
+export interface PanelNumbers {
+  readonly now: readonly Loaded[]
+  readonly before: readonly Loaded[]
+  readonly course: Loaded | null
+  readonly ledger: Loaded<Ledger> | null
+}
+
+async function loadPanel(panel: Panel, period: Period, asker: Asker): Promise<PanelNumbers> {
+  const { from, to, before } = period
+  const none = { now: [], before: [], course: null, ledger: null }
+  const over = (metric: string, range: { from: string; to: string }, interval: Interval, limit?: number) =>
+    asker.ask({ metric, from: range.from, to: range.to, interval, ...(limit === undefined ? {} : { limit }) })
+  switch (panel.shape) {
+    case 'stat': {
+      const [now, earlier, course] = await Promise.all([
+        over(panel.metric, { from, to }, 'total'),
+        over(panel.metric, before, 'total'),
+        panel.course === true ? over(panel.metric, { from, to }, period.interval) : null,
+      ])
+      return { ...none, now: [now], before: [earlier], course }
+    }
+    case 'trend': {
+      const [now, earlier] = await Promise.all([
+        over(panel.metric, { from, to }, period.interval),
+        over(panel.metric, before, period.interval),
+      ])
+      return { ...none, now: [now], before: [earlier] }
+    }
+    case 'ranking':
+      // More than are shown: the rest is added up as one row where several deployments meet.
+      return { ...none, now: [await over(panel.metric, { from, to }, 'total', 200)] }
+    case 'distribution':
+      return { ...none, now: [await over(panel.metric, { from, to }, 'total')] }
+    case 'comparison': {
+      const [now, earlier] = await Promise.all([
+        Promise.all(panel.columns.map(({ metric }) => over(metric, { from, to }, 'total'))),
+        Promise.all(panel.columns.map(({ metric, better }) => over(metric, better ? before : { from, to }, 'total'))),
+      ])
+      return { ...none, now, before: earlier }
+    }
+    case 'ledger':
+      return { ...none, ledger: await asker.ledger() }
+  }
+}
+
+/** Asks for everything on a board at once; a panel that fails does not hold up the others. */
+export async function loadBoard(board: Board, period: Period, asker: Asker): Promise<Map<string, PanelNumbers>> {
+  const panels = board.sections.flatMap((section) => section.panels)
+  const numbers = await Promise.all(panels.map((panel) => loadPanel(panel, period, asker)))
+  return new Map(panels.map((panel, index) => [panel.id, numbers[index]!]))
+}
+
+/** True when every question failed because the store does not answer. */
+export function isStoreDown(numbers: ReadonlyMap<string, PanelNumbers>): boolean {
+  const all = [...numbers.values()].flatMap(({ now, ledger }) => [...now, ...(ledger ? [ledger] : [])])
+  return all.length > 0 && all.every((loaded) => loaded.problem !== undefined && loaded.storeDown)
+}

@@ -2,8 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { dirtyDays } from '@footfall/store/fold'
-import type { Store } from '@footfall/store/open'
 import { checkLedger, isClean, type Report } from './check.ts'
 import { footfallProcess, type FootfallProcess } from './footfall-process.ts'
 import { startLoad, type Journal, type Load } from './load.ts'
@@ -64,17 +62,13 @@ async function until(what: string, condition: () => Promise<boolean>, limitMs = 
 
 const isDrained = async (footfall: FootfallProcess): Promise<boolean> => (await footfall.request<{ in_log: number }>('/api/v1/ledger')).in_log === 0
 
-/** Waits until the log is consumed and every day that has ended is folded, then checks. */
+/** Waits until the log is consumed, has every day that has ended folded, then checks. */
 async function settleAndCheck(footfall: FootfallProcess, journal: Journal): Promise<Report> {
   await until('the log to be consumed', () => isDrained(footfall))
-  // A start runs the folds that are due.
-  await footfall.end('SIGTERM')
-  await footfall.start()
-  await until('the log to be consumed', () => isDrained(footfall))
+  const { id } = await footfall.request<{ id: string }>('/api/v1/jobs', { kind: 'fold', payload: {} })
+  await until('the folds', async () => (await footfall.request<{ state: string }>(`/api/v1/jobs/${id}`)).state === 'done')
   const store = footfall.openStore()
   try {
-    const today = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10)
-    await until('the folds', async () => (await dirtyDays(store, () => today)).length === 0, 90_000)
     return await checkLedger(store, journal)
   } finally {
     await store.close()
@@ -235,5 +229,3 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixResult[]>
   })
   return results
 }
-
-export type { Store }

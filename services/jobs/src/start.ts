@@ -23,9 +23,10 @@ export const workSchemas = {
   replay: replayPayloadSchema,
   backup: backupPayloadSchema,
   demo: demoPayloadSchema,
+  fold: z.strictObject({}),
 } as const
 export type WorkKind = keyof typeof workSchemas
-const workSchema = z.object({ kind: z.enum(['import', 'erase', 'replay', 'backup', 'demo']), payload: z.unknown() })
+const workSchema = z.object({ kind: z.enum(['import', 'erase', 'replay', 'backup', 'demo', 'fold']), payload: z.unknown() })
 
 export interface JobsParts {
   readonly queue: JobQueue
@@ -93,6 +94,8 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
         return replayFailed(store, replayPayloadSchema.parse(payload), now)
       case 'backup':
         return backup(own, context, { ...parts.backup, store })
+      case 'fold':
+        return { days: await foldNow() }
       case 'demo':
         return generateDemo(own, context, { log, now })
     }

@@ -31,14 +31,13 @@ const csvAddress = (metric: string, context: PanelContext, interval: string): st
   return `/api/v1/metrics/${metric}?${query.toString()}`
 }
 
-function renderDefinition(metric: string, title: string): Html {
+function renderDefinition(metric: string): Html {
   const definition = metricDefinitions.find(({ id }) => id === metric)
-  const body = definition
+  return definition
     ? html`<dl class="definition"><dt>${text.board.formula}</dt><dd>${definition.description}</dd>
 <dt>${text.board.inclusions}</dt><dd>${definition.inclusions}</dd><dt>${text.board.exclusions}</dt><dd>${definition.exclusions}</dd>
 <dt>${text.board.source}</dt><dd>${definition.source}; <code>${definition.id}</code>, ${text.board.version(definition.version)}</dd></dl>`
     : html`<p>${text.ledger.definition}</p>`
-  return html`<details><summary>${text.board.definition}${hidden(text.board.of(title))}</summary>${body}</details>`
 }
 
 const problem = (words: string): Html => html`<p class="problem" role="note">${words}</p>`
@@ -196,10 +195,11 @@ export async function renderPanel(panel: Panel, numbers: PanelNumbers, context: 
   const columns = panel.shape === 'comparison' ? panel.columns : null
   const more = metrics.map((metric, index) => {
     const title = columns?.[index]?.title ?? panel.title
+    const csv = html`<a class="csv" href="${csvAddress(metric, context, interval)}">${text.board.csv}${hidden(text.board.of(title))}</a>`
     return columns
-      ? html`<details><summary>${title}: ${text.board.definition.toLowerCase()}</summary>${renderDefinition(metric, title)}<p><a href="${csvAddress(metric, context, interval)}">${text.board.csv}${hidden(text.board.of(title))}</a></p></details>`
-      : html`${renderDefinition(metric, title)}<a class="csv" href="${csvAddress(metric, context, interval)}">${text.board.csv}${hidden(text.board.of(title))}</a>`
+      ? html`<details><summary>${title}</summary>${renderDefinition(metric)}<p>${csv}</p></details>`
+      : html`<details><summary>${text.board.definition}${hidden(text.board.of(title))}</summary>${renderDefinition(metric)}</details>${csv}`
   })
   return html`<figure class="panel ${panel.shape} ${panel.width}" id="${panel.id}"><figcaption><h3>${panel.title}</h3><p>${panel.description}</p></figcaption>
-<div class="body">${body}</div><div class="more">${more}</div></figure>`
+<div class="body">${body}</div><div class="more">${columns && html`<p>${text.board.definition}:</p>`}${more}</div></figure>`
 }

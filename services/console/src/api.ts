@@ -2,11 +2,21 @@ import { PipelineError } from '@footfall/contracts/errors'
 import type { Registry } from '@footfall/registry/registry'
 import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
 import { current } from '@footfall/registry/state'
-import { intervals, metricDefinitions, queryLedger, queryMetric, type Interval, type MeasuredDeployment } from '@footfall/store/metrics'
+import { metricDefinitions, queryLedger, queryMetric, type Interval, type MeasuredDeployment } from '@footfall/store/metrics'
 import type { Store } from '@footfall/store/open'
-import { stringify } from 'csv-stringify/sync'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
+import { printCsv, type Cell } from './csv.ts'
+import {
+  applySchema,
+  keySchema,
+  ledgerQuerySchema,
+  metricQuerySchema,
+  retireSchema,
+  revokeSchema,
+  tokenSchema,
+} from './api-schemas.ts'
+import { openApi } from './openapi.ts'
 
 export interface ApiParts {
   readonly store: Store
@@ -16,26 +26,6 @@ export interface ApiParts {
 }
 
 export type Scope = 'admin' | 'read'
-
-const day = z.iso.date('must be a day such as 2026-01-31')
-/** Query of a number; dates are local days, both inclusive. */
-export const metricQuerySchema = z.strictObject({
-  deployment: z.string().max(2_000).optional(),
-  organisation: z.string().max(200).optional(),
-  app: z.string().max(200).optional(),
-  from: day.optional(),
-  to: day.optional(),
-  interval: z.enum(intervals).default('total'),
-  dimension: z.string().max(1_024).optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).optional(),
-  format: z.enum(['json', 'csv']).default('json'),
-})
-export const ledgerQuerySchema = z.strictObject({ deployment: z.string().max(200).optional() })
-export const applySchema = z.strictObject({ catalogue: z.unknown(), base_revision: z.number().int().optional() })
-export const keySchema = z.strictObject({ deployment: z.string() })
-export const tokenSchema = z.strictObject({ scope: z.enum(['admin', 'read']), days: z.number().int().min(1).max(730).default(90) })
-export const retireSchema = z.strictObject({ entity: z.enum(['organisation', 'app', 'deployment']), id: z.string() })
-export const revokeSchema = z.union([z.strictObject({ key: z.string() }), z.strictObject({ token: z.string() })])
 
 /** Reads input by its schema. @throws INVALID_REQUEST that names every field at fault. */
 export function readInput<Output>(schema: z.ZodType<Output>, input: unknown): Output {
@@ -59,9 +49,6 @@ export function selectDeployments(registry: Registry, query: { deployment?: stri
   )
 }
 
-/** A cell that a spreadsheet takes for a formula gets a quote before it. Source: OWASP, CSV injection. */
-export const safeCell = (value: unknown): unknown => (typeof value === 'string' && /^[=+\-@\t\r＝＋－＠]/.test(value) ? `'${value}` : value)
-
 /** The HTTP API of numbers, ledger and registry. `scopeOf` tells what the caller may do; null: nobody we know. */
 export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (request: FastifyRequest) => Scope | null): void {
   const { store, registry, now } = parts
@@ -71,6 +58,14 @@ export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (req
     if (scope === null) throw new PipelineError('UNAUTHORIZED')
     if (needed === 'admin' && scope !== 'admin') throw new PipelineError('FORBIDDEN')
   }
+
+  const sendCsv = (reply: FastifyReply, name: string, columns: readonly string[], rows: readonly (readonly Cell[])[]) =>
+    reply
+      .type('text/csv; charset=utf-8')
+      .header('content-disposition', `attachment; filename="${name}.csv"`)
+      .send(printCsv(columns, rows))
+
+  app.get('/api/v1/openapi.json', async () => openApi())
 
   app.get('/api/v1/metrics', async (request) => {
     allow(request, 'read')
@@ -94,22 +89,19 @@ export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (req
     })
     if (query.format === 'json') return answer
     const columns = ['deployment', 'period', 'dimension', 'value', 'n', 'low', 'high', 'reason'] as const
-    const rows = answer.rows.map((row) => columns.map((column) => safeCell(row[column] ?? '')))
-    return reply
-      .type('text/csv; charset=utf-8')
-      .header('content-disposition', `attachment; filename="${answer.metric}.csv"`)
-      .send(stringify([[...columns], ...rows]))
+    return sendCsv(reply, answer.metric, columns, answer.rows.map((row) => columns.map((column) => row[column])))
   })
 
-  app.get('/api/v1/ledger', async (request) => {
+  app.get('/api/v1/ledger', async (request, reply) => {
     allow(request, 'read')
-    const { deployment } = readInput(ledgerQuerySchema, request.query)
+    const { deployment, format } = readInput(ledgerQuerySchema, request.query)
     if (deployment !== undefined && !registry.state().deployments.has(deployment)) throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
     const extras = await parts.ledgerExtras()
     const sums = await queryLedger(store, { deployment })
     // What waits in the log is not told apart by deployment: it is read when its batch comes.
     const inLog = deployment === undefined ? extras.in_log : null
-    return { accepted: sums.read + (inLog ?? 0) + extras.spooled, ...sums, in_log: inLog, spooled: extras.spooled, as_of: new Date(now()).toISOString() }
+    const ledger = { accepted: sums.read + (inLog ?? 0) + extras.spooled, ...sums, in_log: inLog, spooled: extras.spooled, as_of: new Date(now()).toISOString() }
+    return format === 'json' ? ledger : sendCsv(reply, 'ledger', Object.keys(ledger), [Object.values(ledger)])
   })
 
   app.get('/api/v1/registry', async (request) => {

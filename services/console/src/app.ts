@@ -1,36 +1,143 @@
-import { PipelineError, errorTable, isPipelineError } from '@footfall/contracts/errors'
-import type { EventLog } from '@footfall/event-log'
-import type { JobQueue } from '@footfall/job-queue'
-import type { Registry } from '@footfall/registry/registry'
-import type { Store } from '@footfall/store/open'
-import type { FastifyInstance } from 'fastify'
+import cookie from '@fastify/cookie'
+import { PipelineError, errorTable, isPipelineError, type ErrorCode } from '@footfall/contracts/errors'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { registerApi } from './api.ts'
-import type { SignInLinks } from './sign-in-links.ts'
+import { serveAssets } from './assets.ts'
+import { isOwnForm } from './csrf.ts'
+import { html } from './html.ts'
+import { createLiveFeed } from './live-feed.ts'
+import { text } from './messages.ts'
+import { addDeploymentPages } from './pages/add-deployment.ts'
+import { boardPages } from './pages/boards.ts'
+import { livePage } from './pages/live.ts'
+import { referencePages } from './pages/reference.ts'
+import { cookieName, signInPages } from './pages/sign-in.ts'
+import { startPage } from './pages/start.ts'
+import { renderNotice } from './render/layout.ts'
+import { createSessions, sameText, type Scope, type Session } from './sessions.ts'
+import { createThrottle } from './throttle.ts'
+import type { ConsoleParts, Web } from './web.ts'
 
-export interface ConsoleParts {
-  readonly store: Store
-  readonly registry: Registry
-  readonly log: EventLog
-  readonly queue?: JobQueue
-  readonly config: { readonly publicUrl: () => string; readonly adminToken: () => string; readonly dataDirectory: string }
-  /** What only the owner of the log knows. */
-  readonly ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
-  /** What has stopped the consumer, if anything. */
-  readonly problem: () => string | null
-  readonly now: () => number
-  readonly signInLinks: SignInLinks
+export type { ConsoleParts } from './web.ts'
+
+/** No inline script or style, nothing from elsewhere, in nobody's frame. */
+const headers = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  // Not `no-referrer`: that would send forms with "Origin: null".
+  'referrer-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'cache-control': 'no-store',
 }
 
-/** Adds the console's routes to an app; hooks and parsers stay within. */
+const codesByStatus: Readonly<Record<number, ErrorCode>> = {
+  404: 'NOT_FOUND',
+  405: 'METHOD_NOT_ALLOWED',
+  413: 'BODY_TOO_LARGE',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+}
+
+/** Any error as one of ours, so that a client sees a documented code. */
+function toKnown(error: Error & { statusCode?: number; code?: string }): PipelineError {
+  if (isPipelineError(error)) return error
+  const status = error.statusCode ?? 500
+  if (status >= 500) return new PipelineError('INTERNAL', '', { cause: error })
+  if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') return new PipelineError('MALFORMED_JSON')
+  return new PipelineError(codesByStatus[status] ?? 'INVALID_REQUEST', '', { cause: error })
+}
+
+/** Adds the console's pages and its API to an app; hooks, parsers and headers hold for these routes alone. */
 export async function registerConsole(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
+  const { registry, config, now } = parts
+  const sessions = createSessions(now)
+  const verify = (token: string): Scope | null =>
+    sameText(token, config.adminToken()) ? 'admin' : registry.verifyToken(token)
+
   await app.register(async (scope) => {
-    scope.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
-      const known = isPipelineError(error) ? error : new PipelineError((error.statusCode ?? 500) < 500 ? 'INVALID_REQUEST' : 'INTERNAL', '', { cause: error })
-      return reply.code(errorTable[known.code].status).send(known.toBody())
+    await scope.register(cookie)
+    scope.addHook('onRequest', async (_request, reply) => void reply.headers(headers))
+    const sessionOf = (request: FastifyRequest): Session | null => sessions.find(request.cookies[cookieName])
+
+    await scope.register(async (api) => {
+      api.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
+        const known = toKnown(error)
+        if (known.code === 'UNAUTHORIZED') void reply.header('www-authenticate', 'Bearer')
+        return reply.code(errorTable[known.code].status).send(known.toBody())
+      })
+      registerApi(api, parts, (request) => {
+        const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+        if (token !== undefined) return verify(token)
+        // Pages ask for numbers with their session; what changes something needs a token, which no other site can send.
+        return request.method === 'GET' && sessionOf(request) !== null ? 'read' : null
+      })
     })
-    registerApi(scope, parts, (request) => {
-      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
-      return token === undefined ? null : token === parts.config.adminToken() ? 'admin' : parts.registry.verifyToken(token)
+
+    await scope.register(async (pages) => {
+      const assets = serveAssets(pages)
+      const send: Web['send'] = (reply, page, status = 200) =>
+        reply.code(status).type('text/html; charset=utf-8').send(page)
+      const notice = (reply: FastifyReply, status: number, title: string, lead: string, session: Session | null) => {
+        const link = { address: '/', label: text.problems.toOverview }
+        return send(reply, renderNotice({ title, lead, link, assets, session }), status)
+      }
+      const web: Web = {
+        ...parts,
+        sessions,
+        assets,
+        verify,
+        send,
+        sessionOf,
+        throttle: createThrottle({ now }),
+        feed: createLiveFeed(parts.log, (error) => pages.log.error({ err: error }, 'the live view no longer follows the log')),
+        script: (name) => html`<script type="module" src="${assets[name]}"></script>`,
+        notFound: (reply, session) => notice(reply, 404, text.problems.notFoundTitle, text.problems.notFoundText, session),
+        enter(request, reply, needed = 'read') {
+          const session = sessionOf(request)
+          if (session === null) {
+            void reply.redirect(`/login?next=${encodeURIComponent(request.method === 'GET' ? request.url : '/')}`, 303)
+            return null
+          }
+          if (needed === 'admin' && session.scope !== 'admin') {
+            void notice(reply, 403, text.problems.forbiddenTitle, text.problems.forbiddenText, session)
+            return null
+          }
+          return session
+        },
+        readForm(request, reply, session) {
+          const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
+          const known = session === null || sameText(form.get('form_token') ?? '', session.formToken)
+          if (known && isOwnForm(request, config.publicUrl())) return form
+          void notice(reply, 403, text.problems.formTitle, text.problems.formText, session)
+          return null
+        },
+      }
+      pages.removeAllContentTypeParsers()
+      pages.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
+        done(null, new URLSearchParams(String(body))),
+      )
+      pages.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {
+        const known = toKnown(error)
+        if (known.code === 'INTERNAL') pages.log.error({ err: error }, 'a page failed')
+        const session = sessionOf(request)
+        return known.status < 500
+          ? notice(reply, known.status, text.problems.formTitle, known.message, session)
+          : notice(reply, known.status, text.problems.brokenTitle, text.problems.brokenText, session)
+      })
+      // What no service of this app answers: an error for programs, a page for people.
+      pages.setNotFoundHandler(async (request, reply) => {
+        if (/^\/(api|v1)\//.test(request.url) || !(request.headers.accept ?? '').includes('text/html')) {
+          return reply.code(404).send(new PipelineError('NOT_FOUND').toBody())
+        }
+        return web.notFound(reply, sessionOf(request))
+      })
+      signInPages(pages, web)
+      startPage(pages, web)
+      boardPages(pages, web)
+      livePage(pages, web)
+      addDeploymentPages(pages, web)
+      referencePages(pages, web)
     })
   })
 }

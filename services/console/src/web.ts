@@ -42,6 +42,7 @@ export interface Web extends ConsoleParts {
   /** The form's fields when it comes from a page of ours in this session; null after it was refused. */
   readonly readForm: (request: FastifyRequest, reply: FastifyReply, session: Session | null) => URLSearchParams | null
   readonly send: (reply: FastifyReply, page: string, status?: number) => FastifyReply
+  readonly notFound: (reply: FastifyReply, session: Session | null) => FastifyReply
   /** The address of a served script as a tag. */
   readonly script: (name: 'live' | 'start' | 'copy') => Html
 }

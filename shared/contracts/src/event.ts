@@ -27,7 +27,7 @@ export const eventRecordSchema = z.object({
   /** When it happened, corrected for the sender's clock. */
   at: z.number().int(),
   /** Day and hour in the deployment's time zone. */
-  local_day: z.string().length(10),
+  local_day: z.iso.date(),
   local_hour: z.number().int().min(0).max(23),
   /** More than `maxLatenessMs` before `received_at`. */
   late: z.boolean(),

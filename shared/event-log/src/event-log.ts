@@ -10,7 +10,7 @@
 export interface LogRecord {
   /** Chooses the partition: equal keys meet in one. */
   readonly key: string
-  /** UTF-8 JSON, at most 1 MiB; events are far smaller. */
+  /** UTF-8 JSON, at most 512 KiB; events are far smaller. */
   readonly value: string
 }
 
@@ -84,7 +84,7 @@ export interface EventLog {
   readonly logId: string
   /**
    * Appends records; resolves when they are durable.
-   * @param records 1 to 10,000, at most 1 MiB each.
+   * @param records 1 to 10,000, at most 512 KiB each.
    * @throws LOG_UNAVAILABLE, LOG_FULL: retryable; some records may be written.
    */
   append(topic: string, records: readonly LogRecord[]): Promise<AppendResult>

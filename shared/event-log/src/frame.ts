@@ -16,7 +16,7 @@ import type { StoredRecord } from './event-log.ts'
  */
 export const headerBytes = 28
 export const maxFrameBytes = 1024 * 1024
-export const maxRecordBytes = 1024 * 1024
+export const maxRecordBytes = 512 * 1024
 export const flagExplicit = 1
 
 const magic = Buffer.from('FFL')

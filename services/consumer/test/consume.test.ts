@@ -1,0 +1,151 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { topics, type EventRecord } from '@footfall/contracts/event'
+import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { queryLedger } from '@footfall/store/metrics'
+import { createLogger } from '@footfall/telemetry/logger'
+import { createMetrics } from '@footfall/telemetry/metrics'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { makeRecord, startTestEngine, type TestEngine } from '../../../shared/store/test/engine.ts'
+import { startConsumer, storeGroup, type ConsumerOptions, type RunningConsumer } from '../src/consume.ts'
+
+const points = ['planned', 'claimed', 'inserted', 'recorded', 'advanced'] as const
+const at = Date.now()
+
+describe('the consumer, from the real log into the real store', () => {
+  let test_: TestEngine
+  let directory: string
+  let log: Awaited<ReturnType<typeof openEmbeddedEventLog>>
+  const running: RunningConsumer[] = []
+
+  beforeAll(async () => {
+    test_ = await startTestEngine()
+  })
+  afterAll(() => test_.close())
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'footfall-consumer-'))
+    log = await openEmbeddedEventLog({ directory, minFreeBytes: 0 })
+    for (const table of ['events', 'failed_events', 'event_ids', 'ledger', 'day_marks']) await test_.store.command(`TRUNCATE TABLE ${table}`)
+  })
+  afterEach(async () => {
+    for (const consumer of running.splice(0)) await consumer.close().catch(() => undefined)
+    await log.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  const start = async (more: Partial<ConsumerOptions> = {}): Promise<RunningConsumer> => {
+    const consumer = await startConsumer({
+      log,
+      store: test_.store,
+      logger: createLogger('silent'),
+      metrics: createMetrics(),
+      limits: { maxRecords: 1_000, maxBytes: 8_000_000, flushIntervalMs: 1 },
+      ...more,
+    })
+    consumer.done.catch(() => undefined)
+    running.push(consumer)
+    return consumer
+  }
+  const append = (records: readonly EventRecord[]) =>
+    log.append(topics.events, records.map((record) => ({ key: record.deployment + record.id, value: JSON.stringify(record) })))
+  const consumedTo = async (consumer: RunningConsumer, end: number): Promise<void> => {
+    while ((consumer.positions().get(0) ?? -1) < end) {
+      await Promise.race([consumer.done, new Promise((resolve) => setImmediate(resolve))])
+    }
+  }
+  const count = async (table: string): Promise<number> => Number((await test_.store.query<{ n: string }>(`SELECT count() AS n FROM ${table}`))[0]!.n)
+
+  test('stores every event once, sets late ones aside and leaves out copies, in every later batch too', async () => {
+    const first = Array.from({ length: 50 }, () => makeRecord({ at }))
+    await append([...first, makeRecord({ at, late: true }), first[0]!])
+    const consumer = await start()
+    await consumedTo(consumer, 52)
+    await append(first)
+    await consumedTo(consumer, 102)
+    expect([await count('events'), await count('failed_events')]).toEqual([50, 1])
+    expect(await queryLedger(test_.store)).toMatchObject({ read: 102, stored: 50, failed: 1, deduplicated: 51, difference: 0 })
+  })
+
+  test.each(points)('resolves what it left open when it ends at "%s", and stores nothing twice', async (point) => {
+    await append(Array.from({ length: 30 }, () => makeRecord({ at })))
+    const crash = new Error('the process ends here')
+    const broken = await start({
+      onPoint: (reached) => {
+        if (reached === point) throw crash
+      },
+    })
+    await expect(broken.done).rejects.toThrow(crash)
+    // The same engine and files, as after a kill: nothing was closed in order.
+    await append(Array.from({ length: 5 }, () => makeRecord({ at })))
+    const consumer = await start()
+    await consumedTo(consumer, 35)
+    expect(await count('events')).toBe(35)
+    expect(await queryLedger(test_.store)).toMatchObject({ read: 35, stored: 35, difference: 0 })
+  })
+
+  test('inserts only what is missing of an open claim, also when the token was forgotten', async () => {
+    const records = Array.from({ length: 20 }, () => makeRecord({ at }))
+    await append(records)
+    const broken = await start({
+      onPoint: (reached) => {
+        if (reached === 'inserted') throw new Error('the process ends here')
+      },
+    })
+    await expect(broken.done).rejects.toThrow('ends here')
+    // As after a restore, or a part that did not survive a power cut: some rows are gone, and their token is not.
+    await test_.store.command('ALTER TABLE events DELETE WHERE offset >= 12')
+    const consumer = await start()
+    await consumedTo(consumer, 20)
+    expect(await count('events')).toBe(20)
+  })
+
+  test('stops when store and log disagree, and says what to do', async () => {
+    await append(Array.from({ length: 10 }, () => makeRecord({ at })))
+    const consumer = await start()
+    await consumedTo(consumer, 10)
+    await consumer.close()
+    await log.setPosition(topics.events, storeGroup, 0, { next: 4 })
+    const confused = await start()
+    await expect(confused.done).rejects.toMatchObject({ code: 'POSITION_DISAGREES' })
+  })
+
+  test('finds the row that the store refuses, sets it aside and stores the others', async () => {
+    const good = Array.from({ length: 9 }, () => makeRecord({ at }))
+    // Readable as a record; the visitor is no number.
+    await append([...good.slice(0, 4), makeRecord({ at, visitor: 'nobody' }), ...good.slice(4)])
+    const consumer = await start()
+    await consumedTo(consumer, 10)
+    expect([await count('events'), await count('failed_events')]).toEqual([9, 1])
+    expect(await queryLedger(test_.store)).toMatchObject({ read: 10, stored: 9, failed: 1, difference: 0 })
+  })
+
+  test('stops rather than drain a log of poison', async () => {
+    await log.append(topics.events, Array.from({ length: 150 }, (_, index) => ({ key: String(index), value: '{"not":"an event"}' })))
+    const consumer = await start()
+    await expect(consumer.done).rejects.toMatchObject({ code: 'POISONED' })
+    expect(await count('failed_events')).toBe(0)
+  })
+
+  test('goes on by itself when the engine is killed under it', async () => {
+    const consumer = await start()
+    for (let round = 0; round < 5; round++) {
+      await append(Array.from({ length: 40 }, () => makeRecord({ at })))
+      const pid = test_.engine.pid()
+      if (pid !== null) process.kill(pid, 'SIGKILL')
+    }
+    await consumedTo(consumer, 200)
+    expect(await count('events')).toBe(200)
+    expect(await queryLedger(test_.store)).toMatchObject({ read: 200, stored: 200, difference: 0 })
+  })
+
+  test('holds still between two batches while it is paused', async () => {
+    const consumer = await start()
+    const resume = await consumer.pause()
+    await append([makeRecord({ at })])
+    const before = await count('events')
+    resume()
+    await consumedTo(consumer, 1)
+    expect([before, await count('events')]).toEqual([0, 1])
+  })
+})

@@ -25,7 +25,8 @@ const ranking = (
 export const deploymentBoard: Board = {
   id: 'deployment',
   title: 'Deployment',
-  description: 'How one app is used in one place: visits, pages, tasks, ratings, and how far the numbers can be trusted.',
+  description:
+    'How one app is used in one place: visits, pages, tasks, ratings, and how far the numbers can be trusted.',
   scope: 'deployment',
   sections: [
     {
@@ -137,7 +138,13 @@ export const deploymentBoard: Board = {
           width: 'quarter',
         },
         ranking('pages', 'Pages', 'Page', 'Most opened pages.', 'top_pages'),
-        ranking('referrers', 'Where visits come from', 'Site', 'Sites that linked here, by name only.', 'top_referrers'),
+        ranking(
+          'referrers',
+          'Where visits come from',
+          'Site',
+          'Sites that linked here, by name only.',
+          'top_referrers',
+        ),
         ranking('entry-pages', 'First pages', 'Page', 'Where visits begin.', 'top_entry_pages'),
         ranking('events', 'Events', 'Event', 'Everything the app reports, by name.', 'event_names'),
         ranking('devices', 'Devices', 'Device', 'Kind of device.', 'devices', 'third'),

@@ -8,11 +8,29 @@ import { build } from 'esbuild'
 
 const directory = dirname(fileURLToPath(import.meta.url))
 const maxGzipBytes = 1536
-const common = { bundle: true, minify: true, target: 'es2021', mangleProps: /^_/, legalComments: 'none', tsconfigRaw: '{}', logLevel: 'warning' }
+const common = {
+  bundle: true,
+  minify: true,
+  target: 'es2021',
+  mangleProps: /^_/,
+  legalComments: 'none',
+  tsconfigRaw: '{}',
+  logLevel: 'warning',
+}
 
 mkdirSync(join(directory, 'dist'), { recursive: true })
-await build({ ...common, entryPoints: [join(directory, 'src/script.ts')], format: 'iife', outfile: join(directory, 'dist/footfall.js') })
-await build({ ...common, entryPoints: [join(directory, 'src/footfall.ts')], format: 'esm', outfile: join(directory, 'dist/footfall.esm.js') })
+await build({
+  ...common,
+  entryPoints: [join(directory, 'src/script.ts')],
+  format: 'iife',
+  outfile: join(directory, 'dist/footfall.js'),
+})
+await build({
+  ...common,
+  entryPoints: [join(directory, 'src/footfall.ts')],
+  format: 'esm',
+  outfile: join(directory, 'dist/footfall.esm.js'),
+})
 
 const script = readFileSync(join(directory, 'dist/footfall.js'))
 const gzip = gzipSync(script, { level: 9 }).length

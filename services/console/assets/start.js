@@ -45,7 +45,8 @@ const look = async () => {
     // The server is away for a moment: the next look tells.
   }
   waited += 1
-  if (waited === 15 && steps.received.dataset.state !== 'done' && document.getElementById('hint-opted-out').hidden) hint('blocked')
+  if (waited === 15 && steps.received.dataset.state !== 'done' && document.getElementById('hint-opted-out').hidden)
+    hint('blocked')
   // Every second while something is awaited, then now and then.
   setTimeout(look, waited < 60 && steps.board.dataset.state !== 'done' ? 1000 : 4000)
 }

@@ -14,10 +14,16 @@ export const metricQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).optional(),
   format: z.enum(['json', 'csv']).default('json'),
 })
-export const ledgerQuerySchema = z.strictObject({ deployment: z.string().max(200).optional(), format: z.enum(['json', 'csv']).default('json') })
+export const ledgerQuerySchema = z.strictObject({
+  deployment: z.string().max(200).optional(),
+  format: z.enum(['json', 'csv']).default('json'),
+})
 export const applySchema = z.strictObject({ catalogue: z.unknown(), base_revision: z.number().int().optional() })
 export const keySchema = z.strictObject({ deployment: z.string() })
-export const tokenSchema = z.strictObject({ scope: z.enum(['admin', 'read']), days: z.number().int().min(1).max(730).default(90) })
+export const tokenSchema = z.strictObject({
+  scope: z.enum(['admin', 'read']),
+  days: z.number().int().min(1).max(730).default(90),
+})
 export const retireSchema = z.strictObject({ entity: z.enum(['organisation', 'app', 'deployment']), id: z.string() })
 export const revokeSchema = z.union([z.strictObject({ key: z.string() }), z.strictObject({ token: z.string() })])
 
@@ -30,7 +36,10 @@ export const metricAnswerSchema = z.object({
   complete: z.boolean().describe('False while the range reaches into a day that is not over.'),
   coverage: z.object({
     visitors: z.number().nullable().describe('Share of page views whose visitor is known.'),
-    refused: z.number().int().describe('Events refused in the range: the numbers are undercounted by at least as many.'),
+    refused: z
+      .number()
+      .int()
+      .describe('Events refused in the range: the numbers are undercounted by at least as many.'),
     days: z.number().int().describe('Days with data.'),
   }),
   rows: z.array(

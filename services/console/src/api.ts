@@ -2,7 +2,13 @@ import { PipelineError } from '@footfall/contracts/errors'
 import type { Registry } from '@footfall/registry/registry'
 import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
 import { current } from '@footfall/registry/state'
-import { metricDefinitions, queryLedger, queryMetric, type Interval, type MeasuredDeployment } from '@footfall/store/metrics'
+import {
+  metricDefinitions,
+  queryLedger,
+  queryMetric,
+  type Interval,
+  type MeasuredDeployment,
+} from '@footfall/store/metrics'
 import type { Store } from '@footfall/store/open'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
@@ -31,15 +37,22 @@ export type Scope = 'admin' | 'read'
 export function readInput<Output>(schema: z.ZodType<Output>, input: unknown): Output {
   const parsed = schema.safeParse(input ?? {})
   if (parsed.success) return parsed.data
-  throw new PipelineError('INVALID_REQUEST', parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the request'}: ${issue.message}`).join('; '))
+  throw new PipelineError(
+    'INVALID_REQUEST',
+    parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the request'}: ${issue.message}`).join('; '),
+  )
 }
 
 /** Deployments that a query means: all of them, or those of the ids, organisation and app it names. */
-export function selectDeployments(registry: Registry, query: { deployment?: string | undefined; organisation?: string | undefined; app?: string | undefined }): MeasuredDeployment[] {
+export function selectDeployments(
+  registry: Registry,
+  query: { deployment?: string | undefined; organisation?: string | undefined; app?: string | undefined },
+): MeasuredDeployment[] {
   const wanted = query.deployment?.split(',').filter(Boolean)
   const all = [...registry.state().deployments.values()].map(current)
   for (const id of wanted ?? []) {
-    if (!all.some((deployment) => deployment.id === id)) throw new PipelineError('NOT_FOUND', `There is no deployment "${id}".`)
+    if (!all.some((deployment) => deployment.id === id))
+      throw new PipelineError('NOT_FOUND', `There is no deployment "${id}".`)
   }
   return all.filter(
     (deployment) =>
@@ -50,7 +63,11 @@ export function selectDeployments(registry: Registry, query: { deployment?: stri
 }
 
 /** The HTTP API of numbers, ledger and registry. `scopeOf` tells what the caller may do; null: nobody we know. */
-export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (request: FastifyRequest) => Scope | null): void {
+export function registerApi(
+  app: FastifyInstance,
+  parts: ApiParts,
+  scopeOf: (request: FastifyRequest) => Scope | null,
+): void {
   const { store, registry, now } = parts
   const localTime = createLocalClock()
   const allow = (request: FastifyRequest, needed: Scope): void => {
@@ -89,18 +106,30 @@ export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (req
     })
     if (query.format === 'json') return answer
     const columns = ['deployment', 'period', 'dimension', 'value', 'n', 'low', 'high', 'reason'] as const
-    return sendCsv(reply, answer.metric, columns, answer.rows.map((row) => columns.map((column) => row[column])))
+    return sendCsv(
+      reply,
+      answer.metric,
+      columns,
+      answer.rows.map((row) => columns.map((column) => row[column])),
+    )
   })
 
   app.get('/api/v1/ledger', async (request, reply) => {
     allow(request, 'read')
     const { deployment, format } = readInput(ledgerQuerySchema, request.query)
-    if (deployment !== undefined && !registry.state().deployments.has(deployment)) throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
+    if (deployment !== undefined && !registry.state().deployments.has(deployment))
+      throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
     const extras = await parts.ledgerExtras()
     const sums = await queryLedger(store, { deployment })
     // What waits in the log is not told apart by deployment: it is read when its batch comes.
     const inLog = deployment === undefined ? extras.in_log : null
-    const ledger = { accepted: sums.read + (inLog ?? 0) + extras.spooled, ...sums, in_log: inLog, spooled: extras.spooled, as_of: new Date(now()).toISOString() }
+    const ledger = {
+      accepted: sums.read + (inLog ?? 0) + extras.spooled,
+      ...sums,
+      in_log: inLog,
+      spooled: extras.spooled,
+      as_of: new Date(now()).toISOString(),
+    }
     return format === 'json' ? ledger : sendCsv(reply, 'ledger', Object.keys(ledger), [Object.values(ledger)])
   })
 
@@ -108,14 +137,19 @@ export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (req
     allow(request, 'read')
     const state = registry.state()
     const inUse = <Entity>(entities: Iterable<{ versions: readonly { value: Entity }[]; retiredAt: number | null }>) =>
-      [...entities].map(({ versions, retiredAt }) => ({ ...versions.at(-1)!.value, ...(retiredAt === null ? {} : { retired_at: new Date(retiredAt).toISOString() }) }))
+      [...entities].map(({ versions, retiredAt }) => ({
+        ...versions.at(-1)!.value,
+        ...(retiredAt === null ? {} : { retired_at: new Date(retiredAt).toISOString() }),
+      }))
     return {
       revision: state.revision,
       organisations: inUse(state.organisations.values()),
       apps: inUse(state.apps.values()),
       deployments: inUse(state.deployments.values()).map((deployment) => ({
         ...deployment,
-        keys: [...state.keys.values()].filter((key) => key.deployment === deployment.id && key.kind === 'browser' && key.revoked_at === null).map(({ id }) => id),
+        keys: [...state.keys.values()]
+          .filter((key) => key.deployment === deployment.id && key.kind === 'browser' && key.revoked_at === null)
+          .map(({ id }) => id),
       })),
     }
   })
@@ -123,8 +157,16 @@ export function registerApi(app: FastifyInstance, parts: ApiParts, scopeOf: (req
   app.post('/api/v1/registry/apply', { bodyLimit: 8 * 1024 * 1024 }, async (request) => {
     allow(request, 'admin')
     const body = readInput(applySchema, request.body)
-    const result = await registry.apply(body.catalogue, { actor: 'api', ...(body.base_revision === undefined ? {} : { baseRevision: body.base_revision }) })
-    return { revision: result.revision, changes: result.changes, unchanged: result.unchanged, generated_keys: result.generatedKeys }
+    const result = await registry.apply(body.catalogue, {
+      actor: 'api',
+      ...(body.base_revision === undefined ? {} : { baseRevision: body.base_revision }),
+    })
+    return {
+      revision: result.revision,
+      changes: result.changes,
+      unchanged: result.unchanged,
+      generated_keys: result.generatedKeys,
+    }
   })
 
   app.post('/api/v1/keys', async (request, reply) => {

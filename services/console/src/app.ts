@@ -44,7 +44,8 @@ function toKnown(error: Error & { statusCode?: number; code?: string }): Pipelin
   if (isPipelineError(error)) return error
   const status = error.statusCode ?? 500
   if (status >= 500) return new PipelineError('INTERNAL', '', { cause: error })
-  if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') return new PipelineError('MALFORMED_JSON')
+  if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY')
+    return new PipelineError('MALFORMED_JSON')
   return new PipelineError(codesByStatus[status] ?? 'INVALID_REQUEST', '', { cause: error })
 }
 
@@ -90,9 +91,12 @@ export async function registerConsole(app: FastifyInstance, parts: ConsoleParts)
         send,
         sessionOf,
         throttle: createThrottle({ now }),
-        feed: createLiveFeed(parts.log, (error) => pages.log.error({ err: error }, 'the live view no longer follows the log')),
+        feed: createLiveFeed(parts.log, (error) =>
+          pages.log.error({ err: error }, 'the live view no longer follows the log'),
+        ),
         script: (name) => html`<script type="module" src="${assets[name]}"></script>`,
-        notFound: (reply, session) => notice(reply, 404, text.problems.notFoundTitle, text.problems.notFoundText, session),
+        notFound: (reply, session) =>
+          notice(reply, 404, text.problems.notFoundTitle, text.problems.notFoundText, session),
         enter(request, reply, needed = 'read') {
           const session = sessionOf(request)
           if (session === null) {

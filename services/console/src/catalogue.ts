@@ -15,10 +15,8 @@ export interface ListedDeployment extends Deployment {
 /** Every deployment ever registered, by name. */
 export function listDeployments(registry: Registry): ListedDeployment[] {
   const state = registry.state()
-  const nameOf = (
-    map: ReadonlyMap<string, { versions: readonly { value: { name: string } }[] }>,
-    id: string,
-  ): string => map.get(id)?.versions.at(-1)?.value.name ?? id
+  const nameOf = (map: ReadonlyMap<string, { versions: readonly { value: { name: string } }[] }>, id: string): string =>
+    map.get(id)?.versions.at(-1)?.value.name ?? id
   const keys = new Map<string, string>()
   for (const key of state.keys.values()) {
     if (key.kind === 'browser' && key.revoked_at === null) keys.set(key.deployment, key.id)

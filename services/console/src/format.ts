@@ -27,7 +27,9 @@ export function formatValue(value: number, unit: Unit): string {
     case 'seconds': {
       const seconds = Math.round(value)
       if (seconds < 60) return `${seconds} s`
-      return seconds % 60 === 0 ? `${whole.format(seconds / 60)} min` : `${whole.format(Math.floor(seconds / 60))} min ${seconds % 60} s`
+      return seconds % 60 === 0
+        ? `${whole.format(seconds / 60)} min`
+        : `${whole.format(Math.floor(seconds / 60))} min ${seconds % 60} s`
     }
   }
 }

@@ -4,7 +4,20 @@ import type { EventLog } from '@footfall/event-log'
 /** An event as the live view shows it: nothing that stands for a person. */
 export type LiveEvent = Pick<
   EventRecord,
-  'deployment' | 'received_at' | 'name' | 'path' | 'screen' | 'referrer' | 'device' | 'browser' | 'country' | 'test' | 'bot' | 'journey' | 'outcome' | 'rating'
+  | 'deployment'
+  | 'received_at'
+  | 'name'
+  | 'path'
+  | 'screen'
+  | 'referrer'
+  | 'device'
+  | 'browser'
+  | 'country'
+  | 'test'
+  | 'bot'
+  | 'journey'
+  | 'outcome'
+  | 'rating'
 >
 export type LiveRefusal = Pick<RefusalRecord, 'deployment' | 'reason' | 'at' | 'count' | 'where'>
 
@@ -28,8 +41,38 @@ const shownPerSecond = 8
 const secondMs = 1_000
 
 const toLive = (record: EventRecord): LiveEvent => {
-  const { deployment, received_at, name, path, screen, referrer, device, browser, country, test, bot, journey, outcome, rating } = record
-  return { deployment, received_at, name, path, screen, referrer, device, browser, country, test, bot, journey, outcome, rating }
+  const {
+    deployment,
+    received_at,
+    name,
+    path,
+    screen,
+    referrer,
+    device,
+    browser,
+    country,
+    test,
+    bot,
+    journey,
+    outcome,
+    rating,
+  } = record
+  return {
+    deployment,
+    received_at,
+    name,
+    path,
+    screen,
+    referrer,
+    device,
+    browser,
+    country,
+    test,
+    bot,
+    journey,
+    outcome,
+    rating,
+  }
 }
 
 /**

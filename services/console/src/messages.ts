@@ -144,7 +144,8 @@ export const text = {
       'Accepted = stored + failed + second copies + expired + erased + what is still in the log. Stored and failed are counted from the tables themselves. Refused events were never accepted and are not in here.',
   },
   problems: {
-    storeDown: 'The store does not answer right now. Accepted events are safe in the log and will appear; try again in a moment.',
+    storeDown:
+      'The store does not answer right now. Accepted events are safe in the log and will appear; try again in a moment.',
     panel: (code: string) => `This could not be counted (${code}). The other panels are not affected.`,
     boardTitle: 'The numbers are not available right now',
     boardText:
@@ -157,7 +158,8 @@ export const text = {
     brokenTitle: 'Something broke on our side',
     brokenText: 'Try again. The operator finds the cause in the log.',
     formTitle: 'That form could not be accepted',
-    formText: 'It did not come from this console, or you were signed out in between. Go back, reload and send it again.',
+    formText:
+      'It did not come from this console, or you were signed out in between. Go back, reload and send it again.',
     toOverview: 'To the overview',
   },
   signIn: {
@@ -168,7 +170,8 @@ export const text = {
     button: 'Sign in',
     wrong: 'That token is not known, or no longer valid.',
     missing: 'Enter a token.',
-    wait: (seconds: number) => `Too many wrong tokens from here. Wait ${seconds} ${plural(seconds, 'second', 'seconds')} and try again.`,
+    wait: (seconds: number) =>
+      `Too many wrong tokens from here. Wait ${seconds} ${plural(seconds, 'second', 'seconds')} and try again.`,
     linkUsed: 'That sign-in link was used or is too old. Start-up prints a new one; the operator’s token works too.',
     linkAbout: 'The link that Footfall prints when it starts signs you in without a token.',
   },
@@ -190,14 +193,18 @@ export const text = {
     reload: 'Reload the page: it counts one more.',
     refresh: 'Refresh',
     openBoard: 'Open the board',
-    noScript: 'Scripts are switched off in your browser, so this page cannot send a beacon. Allow them and reload; your own page’s visitors who do so are simply not counted.',
-    blocked: 'Nothing has arrived yet. An ad or tracker blocker may have stopped /footfall.js: allow it for this page and reload.',
-    optedOut: 'Your browser sends Global Privacy Control or Do Not Track, and Footfall honours that: your visits are never counted. Open this page in another browser to see it work.',
+    noScript:
+      'Scripts are switched off in your browser, so this page cannot send a beacon. Allow them and reload; your own page’s visitors who do so are simply not counted.',
+    blocked:
+      'Nothing has arrived yet. An ad or tracker blocker may have stopped /footfall.js: allow it for this page and reload.',
+    optedOut:
+      'Your browser sends Global Privacy Control or Do Not Track, and Footfall honours that: your visits are never counted. Open this page in another browser to see it work.',
     bot: 'The beacon arrived, but your browser announces itself as a program, and programs are not counted.',
     test: 'The beacon arrived and is shown as test traffic, which is in no number, because this address is not among the app’s origins.',
     nextTitle: 'What next?',
     ownTitle: 'Put this on your page',
-    ownText: 'One line before </head>. On this computer any localhost page is counted at once; for a site of yours, add a deployment with its address.',
+    ownText:
+      'One line before </head>. On this computer any localhost page is counted at once; for a site of yours, add a deployment with its address.',
     copy: 'Copy',
     copied: 'Copied',
     key: 'Key',
@@ -254,20 +261,35 @@ export const text = {
   },
   /** What a refusal means and what to do about it. */
   refusals: {
-    invalid_event: ['The event is not built as documented.', 'Look at the field named here and at docs/developers.md; data-debug on the script tag logs each receipt.'],
+    invalid_event: [
+      'The event is not built as documented.',
+      'Look at the field named here and at docs/developers.md; data-debug on the script tag logs each receipt.',
+    ],
     event_too_large: ['The event is larger than 16 KiB.', 'Send less in props.'],
     too_many_events: ['The request carried more than 100 events.', 'Send smaller batches.'],
-    undeclared_name: ['The event’s name is not declared.', 'Add the name to the deployment’s “events”, or correct it in the app.'],
+    undeclared_name: [
+      'The event’s name is not declared.',
+      'Add the name to the deployment’s “events”, or correct it in the app.',
+    ],
     too_many_names: ['More than 200 custom names in one day.', 'Put what varies into props, not into the name.'],
     opted_out: ['The visitor objects to being counted.', 'Nothing: this is honoured, not mended.'],
     mode_off: ['Measurement is switched off here.', 'Change the deployment’s mode when it may be measured.'],
     deployment_retired: ['The deployment is retired.', 'Take the script off the page, or bring the deployment back.'],
     unknown_key: ['The key is unknown or revoked.', 'Copy the snippet again from the deployment’s page.'],
-    origin_not_allowed: ['The page’s address is not among the deployment’s origins.', 'Add its origin (scheme, host, port) to the deployment.'],
+    origin_not_allowed: [
+      'The page’s address is not among the deployment’s origins.',
+      'Add its origin (scheme, host, port) to the deployment.',
+    ],
     malformed: ['The request could not be read.', 'The body must be one UTF-8 JSON object.'],
     body_too_large: ['The request is larger than the key allows.', 'Send smaller batches; servers use a server key.'],
-    rate_limited: ['Too many events for now.', 'The script tries again by itself. If it stays, raise RATE_LIMIT_PER_KEY or look for a loop in the app.'],
-    log_unavailable: ['The event log could not take it.', 'The script tries again by itself. Look at the disk and at the pipeline board.'],
+    rate_limited: [
+      'Too many events for now.',
+      'The script tries again by itself. If it stays, raise RATE_LIMIT_PER_KEY or look for a loop in the app.',
+    ],
+    log_unavailable: [
+      'The event log could not take it.',
+      'The script tries again by itself. Look at the disk and at the pipeline board.',
+    ],
   } as const satisfies Readonly<Record<DropReason, readonly [string, string]>>,
   add: {
     title: 'Add a deployment',
@@ -299,7 +321,8 @@ export const text = {
     needOrigins: 'Enter at least one address.',
     needTimeZone: 'Enter a time zone such as Europe/Helsinki.',
     needName: 'Use letters or digits.',
-    badOrigin: (origin: string) => `“${origin}” is not an address such as https://app.example.org (no path, no slash at the end).`,
+    badOrigin: (origin: string) =>
+      `“${origin}” is not an address such as https://app.example.org (no path, no slash at the end).`,
     chooseMode: 'Choose one.',
   },
   snippet: {
@@ -331,7 +354,14 @@ export const text = {
     who: 'Who',
     what: 'What',
     none: 'None yet.',
-    kinds: { organisation: 'organisation', app: 'app', deployment: 'deployment', key: 'key for', token: 'token', retire: 'retired' },
+    kinds: {
+      organisation: 'organisation',
+      app: 'app',
+      deployment: 'deployment',
+      key: 'key for',
+      token: 'token',
+      retire: 'retired',
+    },
   },
   definitionsPage: {
     title: 'Definitions',

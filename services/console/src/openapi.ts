@@ -31,7 +31,13 @@ const revision = z.object({ revision: z.number().int() })
 
 /** Every operation of the API, described by the schemas that its routes read with. */
 const operations: readonly Operation[] = [
-  { path: '/api/v1/openapi.json', method: 'get', summary: 'This description.', needs: 'nothing', answer: z.record(z.string(), z.unknown()) },
+  {
+    path: '/api/v1/openapi.json',
+    method: 'get',
+    summary: 'This description.',
+    needs: 'nothing',
+    answer: z.record(z.string(), z.unknown()),
+  },
   {
     path: '/api/v1/metrics',
     method: 'get',
@@ -42,7 +48,8 @@ const operations: readonly Operation[] = [
   {
     path: '/api/v1/metrics/{id}',
     method: 'get',
-    summary: 'A number, by period or dimension. Dates are local to each deployment and both included; default: 30 days up to today.',
+    summary:
+      'A number, by period or dimension. Dates are local to each deployment and both included; default: 30 days up to today.',
     needs: 'read',
     query: metricQuerySchema,
     answer: metricAnswerSchema,
@@ -90,8 +97,22 @@ const operations: readonly Operation[] = [
     status: 201,
     answer: z.object({ id: z.string(), token: z.string(), scope: z.string(), days: z.number().int() }),
   },
-  { path: '/api/v1/revoke', method: 'post', summary: 'Revokes a key or a token.', needs: 'admin', body: revokeSchema, answer: revision },
-  { path: '/api/v1/retire', method: 'post', summary: 'Takes an entity out of use; its history stays.', needs: 'admin', body: retireSchema, answer: revision },
+  {
+    path: '/api/v1/revoke',
+    method: 'post',
+    summary: 'Revokes a key or a token.',
+    needs: 'admin',
+    body: revokeSchema,
+    answer: revision,
+  },
+  {
+    path: '/api/v1/retire',
+    method: 'post',
+    summary: 'Takes an entity out of use; its history stays.',
+    needs: 'admin',
+    body: retireSchema,
+    answer: revision,
+  },
 ]
 
 // Refinements (time zones, origins) have no JSON Schema: their description is in the error they give.
@@ -103,22 +124,31 @@ const toSchema = (schema: z.ZodType, io: 'input' | 'output'): Record<string, unk
 function describeOperation(operation: Operation): object {
   const query = operation.query ? toSchema(operation.query, 'input') : { properties: {}, required: [] }
   const required = new Set((query.required as string[] | undefined) ?? [])
-  const parameters = Object.entries(query.properties as Record<string, { description?: string }>).map(([name, schema]) => ({
-    name,
-    in: 'query',
-    required: required.has(name),
-    schema,
-  }))
+  const parameters = Object.entries(query.properties as Record<string, { description?: string }>).map(
+    ([name, schema]) => ({
+      name,
+      in: 'query',
+      required: required.has(name),
+      schema,
+    }),
+  )
   if (operation.path.includes('{id}')) {
     const ids = metricDefinitions.map(({ id }) => id)
     parameters.unshift({ name: 'id', in: 'path', required: true, schema: { type: 'string', enum: ids } as object })
   }
   return {
     summary: operation.summary,
-    ...(operation.needs === 'nothing' ? { security: [] } : { description: `Needs a token of scope “${operation.needs}”.` }),
+    ...(operation.needs === 'nothing'
+      ? { security: [] }
+      : { description: `Needs a token of scope “${operation.needs}”.` }),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(operation.body
-      ? { requestBody: { required: true, content: { 'application/json': { schema: toSchema(operation.body, 'input') } } } }
+      ? {
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: toSchema(operation.body, 'input') } },
+          },
+        }
       : {}),
     responses: {
       [operation.status ?? 200]: {
@@ -128,7 +158,10 @@ function describeOperation(operation: Operation): object {
           ...(operation.csv === true ? { 'text/csv': { schema: { type: 'string' } } } : {}),
         },
       },
-      default: { description: 'Refused, and why.', content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
+      default: {
+        description: 'Refused, and why.',
+        content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+      },
     },
   }
 }
@@ -141,7 +174,12 @@ export function openApi(): object {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Footfall', version: '1', description: 'Numbers, ledger and registry of civic apps.', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    info: {
+      title: 'Footfall',
+      version: '1',
+      description: 'Numbers, ledger and registry of civic apps.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
     servers: [{ url: '/' }],
     security: [{ token: [] }],
     paths,

@@ -1,84 +1,116 @@
 import type { BeaconAnswer, BeaconEvent } from '@footfall/contracts/beacon'
-import { randomHex, uuidv7 } from './id.ts'
+import { uuidv7 } from './id.ts'
 
 /** An event before it has an id and a number. */
 export type EventFields = Partial<Omit<BeaconEvent, 'id' | 'at' | 'seq' | 'attempt' | 'name'>>
 
-export interface Sender {
-  /** Queues an event; it leaves with the next flush. */
-  _add(name: string, fields?: EventFields): void
-  /** Sends what waits; `last` when the page may be going away. */
-  _flush(last?: unknown): void
-}
-
-/** Browsers refuse more than 64 KiB in flight with keepalive (Fetch standard); a larger batch goes without. */
-const maxKeepaliveBytes = 60_000
-const maxWaiting = 200
-const maxBatch = 10
+export type Sender = [
+  /** Queues an event; it leaves with the next flush. Never throws. */
+  add: (name: string, fields?: EventFields) => void,
+  /** Sends what waits; `last` when the page may be going away: then nothing is waited for. */
+  flush: (last?: unknown) => void,
+]
 
 /**
  * Batches, sends and retries within the page's life; nothing is stored. An event stays here, with its id, until the
- * server has answered for it: what arrives twice is counted once.
+ * server has answered for it: what arrives twice is counted once. While events wait, a timer runs or a request is in
+ * flight, whose end starts one.
+ * @param allowed whether anything may be sent now; when not, what waits is forgotten.
  */
 export function createSender(key: string, endpoint: string, allowed: () => unknown, debug: boolean): Sender {
+  /** The oldest go first. */
+  const maxWaiting = 200
+  /** So many leave at once, without waiting for the timer. */
+  const maxBatch = 20
+  const maxBodyBytes = 50_000
+  /** Browsers refuse more than 64 KiB in flight with keepalive (Fetch standard); beyond it a request goes without. */
+  const maxKeepaliveBytes = 64_000
+  const minBackoffMs = 1e3
+  const maxBackoffMs = 300e3
+
   let queue: BeaconEvent[] = []
-  let isSending = 0
+  let bytesInFlight = 0
   let seq = 0
-  let failures = 0
-  let blockedUntil = 0
+  let backoffMs = minBackoffMs
   let timer: ReturnType<typeof setTimeout> | undefined
-  const page_id = randomHex(8)
-  const log = (...words: unknown[]): void => {
-    if (debug) console.log('footfall', ...words)
+  const page_id = uuidv7()
+  const log = (what: unknown): void => {
+    if (debug) console.log('footfall', what)
   }
   const schedule = (ms: number): void => {
     clearTimeout(timer)
-    timer = setTimeout(flush, Math.max(ms, blockedUntil - Date.now()))
+    timer = setTimeout(flush, ms)
   }
 
-  // A timer hands nothing over, an event listener its event: then the page may be going away and nothing is waited for.
   async function flush(last?: unknown): Promise<void> {
-    const sent_at = Date.now()
-    if (!queue[0] || !allowed() || (!last && (isSending || sent_at < blockedUntil))) return
-    const events = queue.splice(0, maxBatch)
-    for (const event of events) event.attempt!++
-    const body = JSON.stringify({ key, sent_at, page_id, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone, events })
-    isSending++
-    let retry = events
+    if (!allowed()) queue = []
+    if (!queue[0] || (bytesInFlight && !last)) return
+    let retry: BeaconEvent[] = []
+    let bytes = 0
     let wait = 0
+    for (const event of queue) {
+      // UTF-8 takes at most three bytes a unit; 500 more keep a request to 98 events (the server takes 100).
+      bytes += 500 + 3 * JSON.stringify(event).length
+      if (retry[0] && bytes > maxBodyBytes) break
+      event.attempt!++
+      retry.push(event)
+    }
+    const events = retry
+    queue = queue.slice(events.length)
+    bytesInFlight += bytes
     try {
-      const sent = fetch(endpoint, { method: 'POST', body, keepalive: body.length < maxKeepaliveBytes, credentials: 'omit' })
+      const sent = fetch(endpoint, {
+        method: 'POST',
+        // Text without a type of its own is text/plain, which needs no preflight.
+        body: JSON.stringify({
+          key,
+          sent_at: Date.now(),
+          page_id,
+          time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+          events,
+        }),
+        keepalive: bytesInFlight < maxKeepaliveBytes,
+        credentials: 'omit',
+      })
       if (last) void flush(last)
       const response = await sent
-      const { status } = response
-      const { receipts = [] } = (await response.json()) as Partial<BeaconAnswer>
-      log(status, receipts)
-      if (status < 500 && status !== 429 && status !== 408) {
-        retry = receipts.filter(({ result }) => result === 'retry').map(({ index }) => events[index]!)
-        failures = 0
-      }
       wait = 1e3 * (response.headers.get('retry-after') as unknown as number)
+      // Refused for good, whatever the body says.
+      if (/^4(?!08|29)/.test(response.status as unknown as string)) retry = []
+      const answer = (await response.json()) as Partial<BeaconAnswer>
+      log(answer)
+      // Only ingest answers with receipts; a captive portal's 200 does not.
+      retry = answer.receipts?.flatMap(({ result, index }) => (result === 'retry' ? events[index]! : [])) ?? retry
     } catch (error) {
       log(error)
     }
-    isSending--
+    bytesInFlight -= bytes
     if (retry[0]) {
       queue = [...retry, ...queue].slice(-maxWaiting)
-      blockedUntil = Date.now() + (wait || Math.random() * 1e3 * 2 ** Math.min(8, failures++))
+      schedule(wait || Math.random() * backoffMs)
+      backoffMs = Math.min(2 * backoffMs, maxBackoffMs)
+    } else {
+      backoffMs = minBackoffMs
+      if (queue[0]) schedule(0)
     }
-    if (queue[0]) schedule(0)
   }
 
-  return {
-    _add(name, fields) {
+  const add = (name: string, fields?: EventFields): void => {
+    try {
       if (!allowed()) return
-      const at = Date.now()
-      const event = { id: uuidv7(at), name, at, seq: seq++, attempt: 0, ...fields }
+      // A copy: what cannot be written as JSON fails here and alone, and the page may go on using its objects.
+      const event = JSON.parse(
+        JSON.stringify({ id: uuidv7(), name, at: Date.now(), seq, attempt: 0, ...fields }),
+      ) as BeaconEvent
       log(event)
       queue = [...queue, event].slice(-maxWaiting)
-      if (queue[maxBatch - 1]) void flush()
-      else schedule(1e3)
-    },
-    _flush: (last) => void flush(last),
+      // Where others wait, a timer runs; after a failure it is not ours to hurry.
+      if (!queue[1]) schedule(seq ? 5e3 : 1e3)
+      else if (queue[maxBatch - 1] && backoffMs === minBackoffMs) schedule(0)
+      seq++
+    } catch (error) {
+      log(error)
+    }
   }
+  return [add, flush as (last?: unknown) => void]
 }

@@ -1,5 +1,5 @@
 import { createSender, type EventFields } from './beacon.ts'
-import { randomHex } from './id.ts'
+import { uuidv7 } from './id.ts'
 
 export interface FootfallOptions {
   /** Public key of the deployment. */
@@ -48,57 +48,58 @@ export interface Footfall {
 const objection = 'footfall-opt-out'
 
 /** Counts visits without storing anything on the device; honours Global Privacy Control, Do Not Track and objection. */
-export function createFootfall({ key, endpoint, mode, auto, debug, appVersion }: FootfallOptions): Footfall {
-  let objected: unknown = (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl || navigator.doNotTrack === '1'
-  let consented = !mode || mode === 'exempt'
+export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, appVersion }: FootfallOptions): Footfall {
+  const { globalPrivacyControl, doNotTrack } = navigator as Navigator & { globalPrivacyControl?: boolean }
+  let objected: unknown
+  let consented = mode === 'exempt'
   let seen: string | undefined
-  const stored = (work: () => unknown): unknown => {
+  /** Without a value: what was chosen before. */
+  const choose = (value?: boolean): void => {
+    objected = value
     try {
-      return work()
+      if (value == null) objected = localStorage[objection]
+      else if (value) localStorage[objection] = 1
+      else delete localStorage[objection]
     } catch {
-      // Storage is blocked: an objection holds for this page.
+      // Storage is blocked: the choice holds for this page.
     }
   }
-  const optOut = (): void => {
-    objected = 1
-    stored(() => localStorage.setItem(objection, '1'))
-  }
-  objected ||= stored(() => localStorage.getItem(objection))
-  if (location.hash === `#${objection}`) optOut()
+  choose(location.hash === `#${objection}` || undefined)
 
-  const { _add, _flush } = createSender(key, endpoint, () => consented && !objected, debug != null)
+  const allowed = (): boolean => consented && !globalPrivacyControl && doNotTrack !== '1' && !objected
+  const [add, flush] = createSender(key, endpoint, allowed, debug != null)
   const here = (): string => location.origin + location.pathname
-  const track = (name: string, fields?: EventFields): void => _add(name, { url: here(), app_version: appVersion, ...fields } as EventFields)
+  const track = (name: string, fields?: EventFields): void =>
+    add(name, { url: here(), app_version: appVersion, ...fields } as EventFields)
   const page = (url = here()): void => {
-    // The server keeps the host of another site, and nothing of our own.
-    track('page_view', { url, referrer: seen ? '' : document.referrer.split('?')[0]! })
+    // The origin alone; the server keeps the host of another site, and nothing of our own.
+    track('page_view', { url, referrer: seen ? '' : document.referrer.split(/\b\//)[0]! })
     seen = here()
   }
-  const follow = (): void => {
-    if (seen && seen !== here()) page()
-  }
-  const begin = (): void => {
-    if (auto !== 'off' && consented && !seen) page()
+  /** Counts this page unless it is the one counted last. */
+  const look = (): void => {
+    if (auto !== 'off' && allowed() && !(document as { prerendering?: boolean }).prerendering && seen !== here()) page()
   }
 
-  addEventListener('visibilitychange', (event) => document.hidden && _flush(event))
+  // Written out, these compress better than a loop.
+  addEventListener('visibilitychange', flush)
+  addEventListener('pagehide', flush)
+  addEventListener('online', flush)
   addEventListener('pageshow', ({ persisted }) => {
     if (persisted && seen) page()
   })
-  if (auto !== 'off') {
-    const { navigation } = window as { navigation?: EventTarget }
-    // Browsers without the Navigation API tell nobody of pushState: there an app calls page() itself.
-    if (navigation) navigation.addEventListener('navigatesuccess', follow)
-    else addEventListener('popstate', follow)
-  }
-  if ((document as { prerendering?: boolean }).prerendering) addEventListener('prerenderingchange', begin, true)
-  else begin()
+  const { navigation } = window as { navigation?: EventTarget }
+  // Browsers without the Navigation API tell nobody of pushState, and we patch nothing of the page: there we look.
+  if (navigation) navigation.addEventListener('navigatesuccess', look)
+  else setInterval(look, 500)
+  addEventListener('prerenderingchange', look, true)
+  look()
 
   return {
     page,
     track,
     journey(name) {
-      const id = randomHex(8)
+      const id = uuidv7()
       const tell = (what: string, more?: object): void => track(`journey_${what}`, { journey: { id, name, ...more } })
       tell('start')
       return {
@@ -112,13 +113,13 @@ export function createFootfall({ key, endpoint, mode, auto, debug, appVersion }:
     rating: (rating) => track('rating', { rating }),
     consent(given) {
       consented = given && mode !== 'off'
-      begin()
+      look()
     },
-    optOut,
+    optOut: () => choose(true),
     optIn() {
-      objected = stored(() => localStorage.removeItem(objection))
-      begin()
+      choose(false)
+      look()
     },
-    flush: _flush,
+    flush,
   }
 }

@@ -9,7 +9,16 @@ import { formToken, renderPage } from '../render/layout.ts'
 import type { Session } from '../sessions.ts'
 import type { Web } from '../web.ts'
 
-const fields = ['app', 'app_name', 'organisation', 'organisation_name', 'country', 'origins', 'time_zone', 'mode'] as const
+const fields = [
+  'app',
+  'app_name',
+  'organisation',
+  'organisation_name',
+  'country',
+  'origins',
+  'time_zone',
+  'mode',
+] as const
 type Field = (typeof fields)[number]
 type Values = Record<Field, string>
 type Mistakes = Partial<Record<Field, string>>
@@ -73,42 +82,100 @@ export function readDeploymentForm(
 
 /** `/deployments/new` and the snippet of a deployment. */
 export function addDeploymentPages(app: FastifyInstance, web: Web): void {
-  const show = (reply: FastifyReply, session: Session, values: Values, mistakes: Mistakes, status: number): FastifyReply => {
+  const show = (
+    reply: FastifyReply,
+    session: Session,
+    values: Values,
+    mistakes: Mistakes,
+    status: number,
+  ): FastifyReply => {
     const field = (name: Field, label: string, hint: string | null, input: (describedBy: Html) => Html): Html => {
       const mistake = mistakes[name]
-      const ids = [hint !== null && `${name}-hint`, mistake !== undefined && `${name}-mistake`].filter(Boolean).join(' ')
+      const ids = [hint !== null && `${name}-hint`, mistake !== undefined && `${name}-mistake`]
+        .filter(Boolean)
+        .join(' ')
       const described = html`${ids !== '' && html` aria-describedby="${ids}"`}${mistake !== undefined && raw(' aria-invalid="true"')}`
-      return html`<div class="field${mistake !== undefined && ' wrong'}"><label for="${name}">${label}</label>${hint !== null && html`<p class="hint" id="${name}-hint">${hint}</p>`}${mistake !== undefined && html`<p class="mistake" id="${name}-mistake">${mistake}</p>`}${input(described)}</div>`
+      return html`<div class="field${mistake !== undefined && ' wrong'}">
+        <label for="${name}">${label}</label
+        >${hint !== null && html`<p class="hint" id="${name}-hint">${hint}</p>`}${mistake !== undefined && html`<p class="mistake" id="${name}-mistake">${mistake}</p>`}${input(described)}
+      </div>`
     }
-    const select = (name: 'app' | 'organisation', entities: readonly { id: string; name: string }[], fresh: string) => (described: Html): Html =>
-      html`<select id="${name}" name="${name}"${described}><option value="">${fresh}</option>${entities.map(
-        (entity) => html`<option value="${entity.id}"${entity.id === values[name] && raw(' selected')}>${entity.name}</option>`,
-      )}</select>`
-    const input = (name: Field, more = '') => (described: Html): Html =>
-      html`<input id="${name}" name="${name}" value="${values[name]}"${raw(more)}${described}>`
+    const select =
+      (name: 'app' | 'organisation', entities: readonly { id: string; name: string }[], fresh: string) =>
+      (described: Html): Html =>
+        html`<select id="${name}" name="${name}" ${described}>
+          <option value="">${fresh}</option>
+          ${entities.map(
+            (entity) =>
+              html`<option value="${entity.id}" ${entity.id === values[name] && raw(' selected')}>
+                ${entity.name}
+              </option>`,
+          )}
+        </select>`
+    const input =
+      (name: Field, more = '') =>
+      (described: Html): Html =>
+        html`<input id="${name}" name="${name}" value="${values[name]}" ${raw(more)}${described} />`
     const wrong = fields.filter((name) => mistakes[name] !== undefined)
-    const body = html`<div class="narrow"><h1>${text.add.title}</h1><p class="lead">${text.add.lead}</p>
-${wrong.length > 0 && html`<div class="mistakes" role="alert"><h2>${text.add.summary}</h2><ul>${wrong.map((name) => html`<li><a href="#${name === 'mode' ? 'mode-exempt' : name}">${mistakes[name]}</a></li>`)}</ul></div>`}
-<form method="post" action="/deployments/new" class="stacked" novalidate>${formToken(session)}
-${field('app', text.add.app, null, select('app', web.registry.apps(), text.add.newApp))}
-${field('app_name', text.add.newAppName, text.add.newAppHint, input('app_name', ' maxlength="200"'))}
-${field('organisation', text.add.organisation, null, select('organisation', web.registry.organisations(), text.add.newOrganisation))}
-${field('organisation_name', text.add.newOrganisationName, null, input('organisation_name', ' maxlength="200"'))}
-${field('country', text.add.country, text.add.countryHint, input('country', ' maxlength="2" size="4" class="short" autocapitalize="characters"'))}
-${field('origins', text.add.origins, text.add.originsHint, (described) => html`<textarea id="origins" name="origins" rows="3" spellcheck="false"${described}>${values.origins}</textarea>`)}
-${field('time_zone', text.add.timeZone, text.add.timeZoneHint, input('time_zone', ' list="zones" spellcheck="false"'))}
-<datalist id="zones">${Intl.supportedValuesOf('timeZone').map((zone) => html`<option value="${zone}">`)}</datalist>
-<fieldset class="field${mistakes.mode !== undefined && ' wrong'}"><legend>${text.add.mode}</legend>${mistakes.mode !== undefined && html`<p class="mistake">${mistakes.mode}</p>`}${modes.map(
-      (mode) => html`<div class="choice"><input type="radio" id="mode-${mode}" name="mode" value="${mode}"${values.mode === mode && raw(' checked')} aria-describedby="mode-${mode}-hint"><label for="mode-${mode}">${text.add.modes[mode][0]}</label><p class="hint" id="mode-${mode}-hint">${text.add.modes[mode][1]}</p></div>`,
-    )}</fieldset><button>${text.add.submit}</button></form></div>`
-    return web.send(reply, renderPage({ title: text.add.title, active: '/deployments/new', assets: web.assets, session, body }), status)
+    const body = html`<div class="narrow">
+      <h1>${text.add.title}</h1>
+      <p class="lead">${text.add.lead}</p>
+      ${
+        wrong.length > 0 &&
+        html`<div class="mistakes" role="alert">
+          <h2>${text.add.summary}</h2>
+          <ul>
+            ${wrong.map((name) => html`<li><a href="#${name === 'mode' ? 'mode-exempt' : name}">${mistakes[name]}</a></li>`)}
+          </ul>
+        </div>`
+      }
+      <form method="post" action="/deployments/new" class="stacked" novalidate>
+        ${formToken(session)} ${field('app', text.add.app, null, select('app', web.registry.apps(), text.add.newApp))}
+        ${field('app_name', text.add.newAppName, text.add.newAppHint, input('app_name', ' maxlength="200"'))}
+        ${field('organisation', text.add.organisation, null, select('organisation', web.registry.organisations(), text.add.newOrganisation))}
+        ${field('organisation_name', text.add.newOrganisationName, null, input('organisation_name', ' maxlength="200"'))}
+        ${field('country', text.add.country, text.add.countryHint, input('country', ' maxlength="2" size="4" class="short" autocapitalize="characters"'))}
+        ${field('origins', text.add.origins, text.add.originsHint, (described) => html`<textarea id="origins" name="origins" rows="3" spellcheck="false" ${described}>${values.origins}</textarea>`)}
+        ${field('time_zone', text.add.timeZone, text.add.timeZoneHint, input('time_zone', ' list="zones" spellcheck="false"'))}
+        <datalist id="zones">
+          ${Intl.supportedValuesOf('timeZone').map((zone) => html`<option value="${zone}"></option>`)}
+        </datalist>
+        <fieldset class="field${mistakes.mode !== undefined && ' wrong'}">
+          <legend>${text.add.mode}</legend>
+          ${mistakes.mode !== undefined && html`<p class="mistake">${mistakes.mode}</p>`}${modes.map(
+            (mode) =>
+              html`<div class="choice">
+                <input
+                  type="radio"
+                  id="mode-${mode}"
+                  name="mode"
+                  value="${mode}"
+                  ${values.mode === mode && raw(' checked')}
+                  aria-describedby="mode-${mode}-hint"
+                /><label for="mode-${mode}">${text.add.modes[mode][0]}</label>
+                <p class="hint" id="mode-${mode}-hint">${text.add.modes[mode][1]}</p>
+              </div>`,
+          )}
+        </fieldset>
+        <button>${text.add.submit}</button>
+      </form>
+    </div>`
+    return web.send(
+      reply,
+      renderPage({ title: text.add.title, active: '/deployments/new', assets: web.assets, session, body }),
+      status,
+    )
   }
 
   app.get('/deployments/new', async (request, reply) => {
     const session = web.enter(request, reply, 'admin')
     if (session === null) return reply
     const zone = web.registry.deployments()[0]?.deployment.time_zone ?? ''
-    const values = { ...(Object.fromEntries(fields.map((name) => [name, ''])) as Values), time_zone: zone, mode: 'exempt' }
+    const values = {
+      ...(Object.fromEntries(fields.map((name) => [name, ''])) as Values),
+      time_zone: zone,
+      mode: 'exempt',
+    }
     return show(reply, session, values, {}, 200)
   })
 
@@ -140,13 +207,35 @@ ${field('time_zone', text.add.timeZone, text.add.timeZoneHint, input('time_zone'
     if (session === null) return reply
     const deployment = listDeployments(web.registry).find(({ id }) => id === request.params.id)
     if (deployment === undefined) return web.notFound(reply, session)
-    const body = html`<div class="narrow"><h1>${text.snippet.title(deployment.title)}</h1>${
-      deployment.key === null
-        ? html`<p class="problem">${text.snippet.noKey}</p>`
-        : html`<p class="lead">${text.snippet.lead}</p><div class="snippet"><pre id="snippet" tabindex="0"><code>${snippetOf(web.config.publicUrl(), deployment.key)}</code></pre><button class="quiet" data-copy="snippet" data-done="${text.start.copied}" hidden>${text.start.copy}</button></div><p>${text.snippet.withPolicy}</p>`
-    }
-<dl class="facts"><dt>${text.snippet.origins}</dt><dd>${deployment.origins.length === 0 ? text.snippet.noOrigins : deployment.origins.map((origin) => html`<code>${origin}</code> `)}</dd></dl>
-<p>${text.snippet.check}</p><p class="links"><a class="button" href="/live?deployment=${deployment.id}">${text.board.watchLive}</a> <a href="/deployments/${deployment.id}">${text.start.openBoard}</a></p></div>`
-    return web.send(reply, renderPage({ title: text.board.snippet, assets: web.assets, session, scripts: [web.script('copy')], body }))
+    const body = html`<div class="narrow">
+      <h1>${text.snippet.title(deployment.title)}</h1>
+      ${
+        deployment.key === null
+          ? html`<p class="problem">${text.snippet.noKey}</p>`
+          : html`<p class="lead">${text.snippet.lead}</p>
+              <div class="snippet">
+                <pre id="snippet" tabindex="0"><code>${snippetOf(web.config.publicUrl(), deployment.key)}</code></pre>
+                <button class="quiet" data-copy="snippet" data-done="${text.start.copied}" hidden>
+                  ${text.start.copy}
+                </button>
+              </div>
+              <p>${text.snippet.withPolicy}</p>`
+      }
+      <dl class="facts">
+        <dt>${text.snippet.origins}</dt>
+        <dd>
+          ${deployment.origins.length === 0 ? text.snippet.noOrigins : deployment.origins.map((origin) => html`<code>${origin}</code> `)}
+        </dd>
+      </dl>
+      <p>${text.snippet.check}</p>
+      <p class="links">
+        <a class="button" href="/live?deployment=${deployment.id}">${text.board.watchLive}</a>
+        <a href="/deployments/${deployment.id}">${text.start.openBoard}</a>
+      </p>
+    </div>`
+    return web.send(
+      reply,
+      renderPage({ title: text.board.snippet, assets: web.assets, session, scripts: [web.script('copy')], body }),
+    )
   })
 }

@@ -22,13 +22,10 @@ export function boardPages(app: FastifyInstance, web: Web): void {
 
   /** The latest local day anywhere: no deployment's today is cut off. */
   const latestDay = (deployments: readonly ListedDeployment[]): string =>
-    deployments.reduce(
-      (latest, { time_zone }) => {
-        const { day } = localTime(time_zone, web.now())
-        return day > latest ? day : latest
-      },
-      localTime('UTC', web.now()).day,
-    )
+    deployments.reduce((latest, { time_zone }) => {
+      const { day } = localTime(time_zone, web.now())
+      return day > latest ? day : latest
+    }, localTime('UTC', web.now()).day)
 
   /** When each deployment was last heard of (Unix milliseconds); empty while the store is away. */
   const readLastSeen = async (deployments: readonly ListedDeployment[]): Promise<Map<string, number>> => {
@@ -66,17 +63,27 @@ export function boardPages(app: FastifyInstance, web: Web): void {
     ])
     if (isStoreDown(numbers)) return null
     const view: View = readView(query)
-    const keep = { ...(view.sort === 'title' ? {} : { sort: view.sort }), ...(view.group === 'none' ? {} : { group: view.group }) }
+    const keep = {
+      ...(view.sort === 'title' ? {} : { sort: view.sort }),
+      ...(view.group === 'none' ? {} : { group: view.group }),
+    }
     const address = (changes: Partial<View>): string => {
       const next = { ...view, ...changes }
-      const range = period.preset === null ? { from: period.from, to: period.to } : { period: period.preset }
+      const range: Record<string, string> =
+        period.preset === null ? { from: period.from, to: period.to } : { period: period.preset }
       return `${action}?${new URLSearchParams({ ...range, sort: next.sort, group: next.group }).toString()}#deployments`
     }
     const comparison = (panel: ComparisonPanel, own: PanelNumbers): Html =>
       renderComparison({ panel, numbers: own, deployments, view, address, lastSeen, refused, coverage, now: web.now() })
-    const context = { period, comparison, ...(options.deployment === undefined ? {} : { deployment: options.deployment }) }
-    return html`<div class="board-head">${options.heading}${renderPeriodPicker({ action, period, mistake, today, keep })}</div>
-${renderFreshness(numbers, period, timeZone, options.zoneNote)}${await renderBoard(board, numbers, context)}`
+    const context = {
+      period,
+      comparison,
+      ...(options.deployment === undefined ? {} : { deployment: options.deployment }),
+    }
+    return html`<div class="board-head">
+        ${options.heading}${renderPeriodPicker({ action, period, mistake, today, keep })}
+      </div>
+      ${renderFreshness(numbers, period, timeZone, options.zoneNote)}${await renderBoard(board, numbers, context)}`
   }
 
   const storeDown = (title: string, address: string, session: Parameters<typeof renderNotice>[0]['session']): string =>
@@ -95,8 +102,20 @@ ${renderFreshness(numbers, period, timeZone, options.zoneNote)}${await renderBoa
       if (session === null) return reply
       const deployments = listDeployments(web.registry).filter(({ retired }) => !retired)
       const stopped = web.problem?.() ?? null
-      const heading = html`<div class="heading"><h1>${board.title}</h1><p class="lead">${board.description}</p>${stopped !== null && html`<p class="problem" role="alert">${stopped}</p>`}</div>`
-      const body = await show({ board, deployments, query: request.query, action: path, timeZone: 'UTC', zoneNote: null, heading })
+      const heading = html`<div class="heading">
+        <h1>${board.title}</h1>
+        <p class="lead">${board.description}</p>
+        ${stopped !== null && html`<p class="problem" role="alert">${stopped}</p>`}
+      </div>`
+      const body = await show({
+        board,
+        deployments,
+        query: request.query,
+        action: path,
+        timeZone: 'UTC',
+        zoneNote: null,
+        heading,
+      })
       if (body === null) return web.send(reply, storeDown(path, request.url, session), 503)
       return web.send(reply, renderPage({ title: board.title, active: path, assets: web.assets, session, body }))
     })
@@ -112,8 +131,18 @@ ${renderFreshness(numbers, period, timeZone, options.zoneNote)}${await renderBoa
     const deployment = listDeployments(web.registry).find(({ id }) => id === request.params.id)
     if (deployment === undefined) return web.notFound(reply, session)
     const address = `/deployments/${deployment.id}`
-    const heading = html`<div class="heading"><p class="kicker">${deployment.appName} · ${deployment.organisationName}</p><h1>${deployment.title}</h1>
-<p class="links">${deployment.retired && html`<span class="tag">${text.board.retired}</span> `}${deployment.environment === 'test' && html`<span class="tag">${text.board.testOnly}</span> `}<a href="/live?deployment=${deployment.id}">${text.board.watchLive}</a> <a href="${address}/snippet">${text.board.snippet}</a> <a href="/privacy/${deployment.id}">${text.board.privacy}</a></p></div>`
+    const heading = html`<div class="heading">
+      <p class="kicker">${deployment.appName} · ${deployment.organisationName}</p>
+      <h1>${deployment.title}</h1>
+      <p class="links">
+        ${deployment.retired && html`<span class="tag">${text.board.retired}</span> `}${deployment.environment === 'test' && html`<span class="tag">${text.board.testOnly}</span> `}<a
+          href="/live?deployment=${deployment.id}"
+          >${text.board.watchLive}</a
+        >
+        <a href="${address}/snippet">${text.board.snippet}</a>
+        <a href="/privacy/${deployment.id}">${text.board.privacy}</a>
+      </p>
+    </div>`
     const body = await show({
       board: deploymentWithQuality,
       deployments: [deployment],
@@ -128,4 +157,3 @@ ${renderFreshness(numbers, period, timeZone, options.zoneNote)}${await renderBoa
     return web.send(reply, renderPage({ title: deployment.title, active: '/', assets: web.assets, session, body }))
   })
 }
-

@@ -66,14 +66,37 @@ export function renderComparison(options: ComparisonOptions): Html {
   const row = (deployment: ListedDeployment): Html => {
     const seen = lastSeen.get(deployment.id)
     const careful = notes(deployment.id)
-    return html`<tr><th scope="row"><a href="/deployments/${deployment.id}">${deployment.title}</a><span class="aside">${deployment.appName} · ${deployment.organisationName}</span></th>${columns.map((column) => {
-      const figure = column.now.get(deployment.id)
-      return html`<td class="num"><span class="value">${renderFigure(figure, column.unit)}</span>${figure && column.before && column.unit === 'count' && renderChange(figure, column.before.get(deployment.id) ?? null, column.unit, column.better)}${figure && basisOf(figure, column.metric).map((line) => html`<span class="aside">${line}</span>`)}</td>`
-    })}<td>${seen === undefined || seen === 0 ? text.board.never : html`<time datetime="${new Date(seen).toISOString()}">${formatAgo(seen, now)}</time>`}</td><td>${careful.length === 0 ? html`<span class="aside">${text.board.fine}</span>` : html`<span class="careful">${careful.join('; ')}</span>`}</td></tr>`
+    return html`<tr>
+      <th scope="row">
+        <a href="/deployments/${deployment.id}">${deployment.title}</a
+        ><span class="aside">${deployment.appName} · ${deployment.organisationName}</span>
+      </th>
+      ${columns.map((column) => {
+        const figure = column.now.get(deployment.id)
+        return html`<td class="num">
+          <span class="value">${renderFigure(figure, column.unit)}</span
+          >${figure && column.before && column.unit === 'count' && renderChange(figure, column.before.get(deployment.id) ?? null, column.unit, column.better)}${figure && basisOf(figure, column.metric).map((line) => html`<span class="aside">${line}</span>`)}
+        </td>`
+      })}
+      <td>
+        ${seen === undefined || seen === 0 ? text.board.never : html`<time datetime="${new Date(seen).toISOString()}">${formatAgo(seen, now)}</time>`}
+      </td>
+      <td>
+        ${careful.length === 0 ? html`<span class="aside">${text.board.fine}</span>` : html`<span class="careful">${careful.join('; ')}</span>`}
+      </td>
+    </tr>`
   }
   const head = (id: string, title: string, numeric: boolean): Html =>
-    html`<th scope="col"${numeric && raw(' class="num"')}${view.sort === id && raw(` aria-sort="${numeric || id === 'last_seen' ? 'descending' : 'ascending'}"`)}><a href="${address({ sort: id })}">${title}${view.sort === id && html`<span aria-hidden="true"> ${numeric || id === 'last_seen' ? '↓' : '↑'}</span>`}</a></th>`
-  const groupName = (deployment: ListedDeployment): string => (view.group === 'app' ? deployment.appName : deployment.organisationName)
+    html`<th
+      scope="col"
+      ${numeric && raw(' class="num"')}${view.sort === id && raw(` aria-sort="${numeric || id === 'last_seen' ? 'descending' : 'ascending'}"`)}
+    >
+      <a href="${address({ sort: id })}"
+        >${title}${view.sort === id && html`<span aria-hidden="true"> ${numeric || id === 'last_seen' ? '↓' : '↑'}</span>`}</a
+      >
+    </th>`
+  const groupName = (deployment: ListedDeployment): string =>
+    view.group === 'app' ? deployment.appName : deployment.organisationName
   const groups = new Map<string, ListedDeployment[]>()
   for (const deployment of ordered) {
     const name = view.group === 'none' ? '' : groupName(deployment)
@@ -81,9 +104,35 @@ export function renderComparison(options: ComparisonOptions): Html {
   }
   const width = columns.length + 3
   const choice = (group: View['group'], label: string): Html =>
-    html`<li><a href="${address({ group })}"${view.group === group && raw(' aria-current="true"')}>${label}</a></li>`
-  return html`<div class="group-by"><span>${text.board.groupBy}</span><ul class="presets" aria-label="${text.board.groupBy}">${choice('none', text.board.noGroup)}${choice('app', text.board.app)}${choice('organisation', text.board.organisation)}</ul></div>
-<div class="scroll" tabindex="0" role="region" aria-label="${panel.title}"><table class="comparison-table"><caption class="visually-hidden">${panel.title}</caption>
-<thead><tr>${head('title', text.board.deployment, false)}${columns.map(({ metric, title }) => head(metric, title, true))}${head('last_seen', text.board.lastSeen, false)}<th scope="col">${text.board.quality}</th></tr></thead>
-${[...groups].map(([name, members]) => html`<tbody>${name !== '' && html`<tr class="group"><th scope="rowgroup" colspan="${width}">${name}</th></tr>`}${members.map(row)}</tbody>`)}</table></div>`
+    html`<li><a href="${address({ group })}" ${view.group === group && raw(' aria-current="true"')}>${label}</a></li>`
+  return html`<div class="group-by">
+      <span>${text.board.groupBy}</span>
+      <ul class="presets" aria-label="${text.board.groupBy}">
+        ${choice('none', text.board.noGroup)}${choice('app', text.board.app)}${choice('organisation', text.board.organisation)}
+      </ul>
+    </div>
+    <div class="scroll" tabindex="0" role="region" aria-label="${panel.title}">
+      <table class="comparison-table">
+        <caption class="visually-hidden">
+          ${panel.title}
+        </caption>
+        <thead>
+          <tr>
+            ${head('title', text.board.deployment, false)}${columns.map(({ metric, title }) => head(metric, title, true))}${head('last_seen', text.board.lastSeen, false)}
+            <th scope="col">${text.board.quality}</th>
+          </tr>
+        </thead>
+        ${[...groups].map(
+          ([name, members]) =>
+            html`<tbody>
+              ${
+                name !== '' &&
+                html`<tr class="group">
+                  <th scope="rowgroup" colspan="${width}">${name}</th>
+                </tr>`
+              }${members.map(row)}
+            </tbody>`,
+        )}
+      </table>
+    </div>`
 }

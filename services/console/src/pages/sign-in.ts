@@ -32,11 +32,29 @@ export function signInPages(app: FastifyInstance, web: Web): void {
         title: text.signIn.title,
         assets: web.assets,
         session: null,
-        body: html`<div class="narrow sign-in"><h1>${text.signIn.title}</h1><p class="lead">${text.signIn.lead}</p>
-<form method="post" action="/login" class="stacked"><input type="hidden" name="next" value="${next}">
-<div class="field"><label for="token">${text.signIn.label}</label><p class="hint" id="token-hint">${text.signIn.hint}</p>${mistake && html`<p class="mistake" id="token-mistake" role="alert">${mistake}</p>`}
-<input id="token" name="token" type="password" autocomplete="current-password" required spellcheck="false" aria-describedby="token-hint${mistake && ' token-mistake'}"></div>
-<button>${text.signIn.button}</button></form><p class="aside">${text.signIn.linkAbout}</p></div>`,
+        body: html`<div class="narrow sign-in">
+          <h1>${text.signIn.title}</h1>
+          <p class="lead">${text.signIn.lead}</p>
+          <form method="post" action="/login" class="stacked">
+            <input type="hidden" name="next" value="${next}" />
+            <div class="field">
+              <label for="token">${text.signIn.label}</label>
+              <p class="hint" id="token-hint">${text.signIn.hint}</p>
+              ${mistake && html`<p class="mistake" id="token-mistake" role="alert">${mistake}</p>`}
+              <input
+                id="token"
+                name="token"
+                type="password"
+                autocomplete="current-password"
+                required
+                spellcheck="false"
+                aria-describedby="token-hint${mistake && ' token-mistake'}"
+              />
+            </div>
+            <button>${text.signIn.button}</button>
+          </form>
+          <p class="aside">${text.signIn.linkAbout}</p>
+        </div>`,
       }),
       status,
     )

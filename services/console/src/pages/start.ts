@@ -21,7 +21,10 @@ export function startPage(app: FastifyInstance, web: Web): void {
     const first = listDeployments(web.registry).find(({ id, retired }) => id === firstAppId && !retired)
     if (first?.key === undefined || first.key === null) {
       const link = { address: '/', label: text.problems.toOverview }
-      return web.send(reply, renderNotice({ title: text.start.nextTitle, lead: text.start.gone, link, assets: web.assets, session }))
+      return web.send(
+        reply,
+        renderNotice({ title: text.start.nextTitle, lead: text.start.gone, link, assets: web.assets, session }),
+      )
     }
     const today = localTime(first.time_zone, web.now()).day
     const question = { deployments: [first], from: today, to: today, interval: 'total' as const, now: web.now() }
@@ -33,23 +36,66 @@ export function startPage(app: FastifyInstance, web: Web): void {
     const numberAddress = `/api/v1/metrics/page_views?${new URLSearchParams({ deployment: first.id, from: today, to: today, interval: 'total' }).toString()}`
     const own = snippetOf(web.config.publicUrl(), first.key)
     const step = (id: string, title: string, wait: string, done: string) =>
-      html`<li id="step-${id}" data-state="waiting" data-done="${done}"><span class="dot" aria-hidden="true"></span><div><strong>${title}</strong><span class="state">${wait}</span></div></li>`
+      html`<li id="step-${id}" data-state="waiting" data-done="${done}">
+        <span class="dot" aria-hidden="true"></span>
+        <div><strong>${title}</strong><span class="state">${wait}</span></div>
+      </li>`
     const hint = (id: string, words: string) => html`<p id="hint-${id}" class="problem" hidden>${words}</p>`
-    const body = html`<div class="start"><div class="heading"><h1>${text.start.title}</h1><p class="lead">${text.start.lead}</p></div>
-<ol class="story">${text.start.steps.map((words) => html`<li>${words}</li>`)}</ol>
-<section class="arrival" data-stream="/live/stream?deployment=${first.id}" data-number="${numberAddress}" aria-label="${text.start.number}">
-<ol class="progress" role="status">${step('received', text.start.received, text.start.receivedWait, text.start.receivedDone)}${step('board', text.start.board, text.start.boardWait, text.start.boardDone)}</ol>
-<div class="arrival-number"><p class="number" id="start-number" data-value="${count}">${formatCount(count)}</p><p>${text.start.number}</p><p class="aside">${text.start.reload} <a href="/start">${text.start.refresh}</a></p></div></section>
-<noscript><p class="problem">${text.start.noScript}</p></noscript>
-${hint('blocked', text.start.blocked)}${hint('opted-out', text.start.optedOut)}${hint('bot', text.start.bot)}${hint('test', text.start.test)}
-<p><a class="button" href="/deployments/${first.id}">${text.start.openBoard}</a></p>
-<h2>${text.start.nextTitle}</h2>
-<div class="offers"><section><h3>${text.start.ownTitle}</h3><p>${text.start.ownText}</p>
-<div class="snippet"><pre id="snippet" tabindex="0"><code>${own}</code></pre><button class="quiet" data-copy="snippet" data-done="${text.start.copied}" hidden>${text.start.copy}</button></div>
-<dl class="facts"><dt>${text.start.key}</dt><dd><code>${first.key}</code></dd><dt>${text.start.server}</dt><dd><code>${web.config.publicUrl()}</code></dd></dl>
-${session.scope === 'admin' && html`<p><a href="/deployments/new">${text.start.addTitle}</a></p>`}</section>
-<section><h3>${text.start.demoTitle}</h3><p>${text.start.demoText}</p>
-<div class="snippet"><pre id="demo" tabindex="0"><code>${text.start.demoCommand}</code></pre><button class="quiet" data-copy="demo" data-done="${text.start.copied}" hidden>${text.start.copy}</button></div></section></div></div>`
+    const body = html`<div class="start">
+      <div class="heading">
+        <h1>${text.start.title}</h1>
+        <p class="lead">${text.start.lead}</p>
+      </div>
+      <ol class="story">
+        ${text.start.steps.map((words) => html`<li>${words}</li>`)}
+      </ol>
+      <section
+        class="arrival"
+        data-stream="/live/stream?deployment=${first.id}"
+        data-number="${numberAddress}"
+        aria-label="${text.start.number}"
+      >
+        <ol class="progress" role="status">
+          ${step('received', text.start.received, text.start.receivedWait, text.start.receivedDone)}${step('board', text.start.board, text.start.boardWait, text.start.boardDone)}
+        </ol>
+        <div class="arrival-number">
+          <p class="number" id="start-number" data-value="${count}">${formatCount(count)}</p>
+          <p>${text.start.number}</p>
+          <p class="aside">${text.start.reload} <a href="/start">${text.start.refresh}</a></p>
+        </div>
+      </section>
+      <noscript><p class="problem">${text.start.noScript}</p></noscript>
+      ${hint('blocked', text.start.blocked)}${hint('opted-out', text.start.optedOut)}${hint('bot', text.start.bot)}${hint('test', text.start.test)}
+      <p><a class="button" href="/deployments/${first.id}">${text.start.openBoard}</a></p>
+      <h2>${text.start.nextTitle}</h2>
+      <div class="offers">
+        <section>
+          <h3>${text.start.ownTitle}</h3>
+          <p>${text.start.ownText}</p>
+          <div class="snippet">
+            <pre id="snippet" tabindex="0"><code>${own}</code></pre>
+            <button class="quiet" data-copy="snippet" data-done="${text.start.copied}" hidden>
+              ${text.start.copy}
+            </button>
+          </div>
+          <dl class="facts">
+            <dt>${text.start.key}</dt>
+            <dd><code>${first.key}</code></dd>
+            <dt>${text.start.server}</dt>
+            <dd><code>${web.config.publicUrl()}</code></dd>
+          </dl>
+          ${session.scope === 'admin' && html`<p><a href="/deployments/new">${text.start.addTitle}</a></p>`}
+        </section>
+        <section>
+          <h3>${text.start.demoTitle}</h3>
+          <p>${text.start.demoText}</p>
+          <div class="snippet">
+            <pre id="demo" tabindex="0"><code>${text.start.demoCommand}</code></pre>
+            <button class="quiet" data-copy="demo" data-done="${text.start.copied}" hidden>${text.start.copy}</button>
+          </div>
+        </section>
+      </div>
+    </div>`
     // The page is measured like any other: by the tag, here from the same host whatever name it was opened under.
     const tag = html`<script defer src="/footfall.js" data-key="${first.key}"></script>`
     const scripts = [web.script('start'), tag, web.script('copy')]

@@ -1,3 +1,4 @@
+import type { EChartsCoreOption } from 'echarts/core'
 import { escapeHtml, raw, type Html } from '../html.ts'
 
 /**
@@ -51,7 +52,7 @@ export interface Chart {
 /** Wide for desks, narrow for phones: text in a drawing does not reflow, so there are two and CSS shows one. */
 const sizes = { wide: { width: 880, height: 260, labels: 10 }, narrow: { width: 340, height: 220, labels: 4 } } as const
 
-function optionOf(chart: Chart, most: number): object {
+function optionOf(chart: Chart, most: number): EChartsCoreOption {
   const step = Math.max(1, Math.ceil(chart.labels.length / most))
   const line = (series: Series, colour: string, dashed: boolean) => ({
     type: 'line',

@@ -11,7 +11,9 @@ export const reasonOf = (figure: Figure): string => text.reasons[figure.reason ?
 export function renderFigure(figure: Figure | undefined, unit: Unit): Html {
   if (figure === undefined || figure.value === null) {
     const reason = figure === undefined ? text.reasons.no_data! : reasonOf(figure)
-    return html`<span class="missing" title="${reason}"><span aria-hidden="true">–</span><span class="visually-hidden">${text.board.missing}: ${reason}</span></span>`
+    return html`<span class="missing" title="${reason}"
+      ><span aria-hidden="true">–</span><span class="visually-hidden">${text.board.missing}: ${reason}</span></span
+    >`
   }
   return html`${formatValue(figure.value, unit)}`
 }
@@ -42,11 +44,12 @@ export function renderChange(now: Figure, before: Figure | null, unit: Unit, bet
         ? text.board.points((Math.abs(difference) * 100).toFixed(1))
         : formatValue(Math.abs(difference), unit)
   const current = formatValue(now.value, unit)
-  if (current === earlier) return html`<p class="change"><span class="arrow" aria-hidden="true">→</span> ${text.board.same} before</p>`
+  if (current === earlier)
+    return html`<p class="change"><span class="arrow" aria-hidden="true">→</span> ${text.board.same} before</p>`
   const up = difference > 0
   const verdict = better === undefined ? '' : up === (better === 'more') ? ' good' : ' bad'
-  return html`<p class="change${verdict}"><span class="arrow" aria-hidden="true">${up ? '▲' : '▼'}</span> ${amount} ${
-    unit === 'count' ? (up ? text.board.more : text.board.less) : up ? text.board.up : text.board.down
-  } ${earlier}</p>`
+  return html`<p class="change${verdict}">
+    <span class="arrow" aria-hidden="true">${up ? '▲' : '▼'}</span> ${amount}
+    ${unit === 'count' ? (up ? text.board.more : text.board.less) : up ? text.board.up : text.board.down} ${earlier}
+  </p>`
 }
-

@@ -29,7 +29,7 @@ export const hidden = (words: string): Html => html`<span class="visually-hidden
 
 /** The form token that every form of a session carries. */
 export const formToken = (session: Session): Html =>
-  html`<input type="hidden" name="form_token" value="${session.formToken}">`
+  html`<input type="hidden" name="form_token" value="${session.formToken}" />`
 
 function header(options: PageOptions): Html {
   const { session, active } = options
@@ -42,31 +42,52 @@ function header(options: PageOptions): Html {
     ['/definitions', text.nav.definitions],
   ]
   const link = ([address, label]: [string, string]): Html =>
-    html`<li><a href="${address}"${active === address ? raw(' aria-current="page"') : ''}>${label}</a></li>`
-  return html`<header class="site"><div class="inner">
-<a class="brand" href="/">${mark}<span>${text.product}</span></a>
-${
-  session &&
-  html`<nav aria-label="${text.nav.label}"><ul>${entries.map(link)}</ul></nav>
-<div class="actions">${
-    session.scope === 'admin' && html`<a class="button quiet" href="/deployments/new">${text.nav.add}</a>`
-  }<form method="post" action="/logout">${formToken(session)}<button class="link">${text.nav.signOut}</button></form></div>`
-}
-</div></header>`
+    html`<li><a href="${address}" ${active === address ? raw(' aria-current="page"') : ''}>${label}</a></li>`
+  return html`<header class="site">
+    <div class="inner">
+      <a class="brand" href="/">${mark}<span>${text.product}</span></a>
+      ${
+        session &&
+        html`<nav aria-label="${text.nav.label}">
+            <ul>
+              ${entries.map(link)}
+            </ul>
+          </nav>
+          <div class="actions">
+            ${session.scope === 'admin' && html`<a class="button quiet" href="/deployments/new">${text.nav.add}</a>`}
+            <form method="post" action="/logout">
+              ${formToken(session)}<button class="link">${text.nav.signOut}</button>
+            </form>
+          </div>`
+      }
+    </div>
+  </header>`
 }
 
 /** A whole page. */
 export function renderPage(options: PageOptions): string {
   const { title, assets, body, scripts = [] } = options
   return html`<!doctype html>
-<html lang="${text.language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title} · ${text.product}</title><meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">
-<link rel="icon" href="${assets.icon}" type="image/svg+xml"><link rel="stylesheet" href="${assets.style}">${scripts}</head>
-<body><a class="skip" href="#content">${text.skip}</a>
-${header(options)}
-<main id="content" tabindex="-1">${body}</main>
-<footer class="site"><div class="inner"><p>${text.footer}</p></div></footer>
-</body></html>`.markup
+    <html lang="${text.language}">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title} · ${text.product}</title>
+        <meta name="color-scheme" content="light dark" />
+        <meta name="robots" content="noindex" />
+        <link rel="icon" href="${assets.icon}" type="image/svg+xml" />
+        <link rel="stylesheet" href="${assets.style}" />
+        ${scripts}
+      </head>
+      <body>
+        <a class="skip" href="#content">${text.skip}</a>
+        ${header(options)}
+        <main id="content" tabindex="-1">${body}</main>
+        <footer class="site">
+          <div class="inner"><p>${text.footer}</p></div>
+        </footer>
+      </body>
+    </html>`.markup
 }
 
 /** A page that says one thing: what is wrong and where to go. */
@@ -76,6 +97,10 @@ export function renderNotice(
   const { title, lead, link } = options
   return renderPage({
     ...options,
-    body: html`<div class="narrow notice-page"><h1>${title}</h1><p class="lead">${lead}</p><p><a class="button" href="${link.address}">${link.label}</a></p></div>`,
+    body: html`<div class="narrow notice-page">
+      <h1>${title}</h1>
+      <p class="lead">${lead}</p>
+      <p><a class="button" href="${link.address}">${link.label}</a></p>
+    </div>`,
   })
 }

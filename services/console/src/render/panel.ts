@@ -20,7 +20,8 @@ export interface PanelContext {
 }
 
 const csvAddress = (metric: string, context: PanelContext, interval: string): string => {
-  if (metric === 'ledger') return `/api/v1/ledger?format=csv${context.deployment ? `&deployment=${encodeURIComponent(context.deployment)}` : ''}`
+  if (metric === 'ledger')
+    return `/api/v1/ledger?format=csv${context.deployment ? `&deployment=${encodeURIComponent(context.deployment)}` : ''}`
   const query = new URLSearchParams({
     ...(context.deployment === undefined ? {} : { deployment: context.deployment }),
     from: context.period.from,
@@ -34,9 +35,16 @@ const csvAddress = (metric: string, context: PanelContext, interval: string): st
 function renderDefinition(metric: string): Html {
   const definition = metricDefinitions.find(({ id }) => id === metric)
   return definition
-    ? html`<dl class="definition"><dt>${text.board.formula}</dt><dd>${definition.description}</dd>
-<dt>${text.board.inclusions}</dt><dd>${definition.inclusions}</dd><dt>${text.board.exclusions}</dt><dd>${definition.exclusions}</dd>
-<dt>${text.board.source}</dt><dd>${definition.source}; <code>${definition.id}</code>, ${text.board.version(definition.version)}</dd></dl>`
+    ? html`<dl class="definition">
+        <dt>${text.board.formula}</dt>
+        <dd>${definition.description}</dd>
+        <dt>${text.board.inclusions}</dt>
+        <dd>${definition.inclusions}</dd>
+        <dt>${text.board.exclusions}</dt>
+        <dd>${definition.exclusions}</dd>
+        <dt>${text.board.source}</dt>
+        <dd>${definition.source}; <code>${definition.id}</code>, ${text.board.version(definition.version)}</dd>
+      </dl>`
     : html`<p>${text.ledger.definition}</p>`
 }
 
@@ -53,11 +61,15 @@ function renderStat(panel: StatPanel, numbers: PanelNumbers): Html {
     ? [...combineBy(numbers.course.answer.rows, 'period', panel.across).values()].map(({ value }) => value)
     : null
   if (figure.value === null) {
-    return html`<p class="number">${renderFigure(figure, panel.unit)}</p><p class="basis">${reasonOf(figure)}</p>`
+    return html`<p class="number">${renderFigure(figure, panel.unit)}</p>
+      <p class="basis">${reasonOf(figure)}</p>`
   }
-  return html`<div class="stat-row"><p class="number">${renderFigure(figure, panel.unit)}</p>${course && drawCourse(course)}</div>
-${renderChange(figure, before, panel.unit, panel.better)}
-<p class="basis">${basisOf(figure, panel.metric).map((line) => html`<span>${line}</span> `)}</p>`
+  return html`<div class="stat-row">
+      <p class="number">${renderFigure(figure, panel.unit)}</p>
+      ${course && drawCourse(course)}
+    </div>
+    ${renderChange(figure, before, panel.unit, panel.better)}
+    <p class="basis">${basisOf(figure, panel.metric).map((line) => html`<span>${line}</span> `)}</p>`
 }
 
 async function renderTrend(panel: Extract<Panel, { shape: 'trend' }>, numbers: PanelNumbers): Promise<Html> {
@@ -70,7 +82,12 @@ async function renderTrend(panel: Extract<Panel, { shape: 'trend' }>, numbers: P
   const show = (value: number): string => formatValue(value, panel.unit)
   const highest = known.reduce((best, entry) => (entry[1].value > best[1].value ? entry : best))
   const lowest = known.reduce((best, entry) => (entry[1].value < best[1].value ? entry : best))
-  const summary = text.board.trendSummary(show(highest[1].value), formatPeriod(highest[0], 'long'), show(lowest[1].value), formatPeriod(lowest[0], 'long'))
+  const summary = text.board.trendSummary(
+    show(highest[1].value),
+    formatPeriod(highest[0], 'long'),
+    show(lowest[1].value),
+    formatPeriod(lowest[0], 'long'),
+  )
   const hasEarlier = earlier.some(([, { value }]) => value !== null && value > 0)
   const chart = await drawChart({
     id: panel.id,
@@ -79,39 +96,74 @@ async function renderTrend(panel: Extract<Panel, { shape: 'trend' }>, numbers: P
     labels: figures.map(([name]) => formatPeriod(name, 'short')),
     series: { name: text.board.thisPeriod, values: figures.map(([, { value }]) => value) },
     ...(hasEarlier
-      ? { before: { name: text.board.periodBefore, values: figures.map((_entry, index) => earlier[index]?.[1].value ?? null) } }
+      ? {
+          before: {
+            name: text.board.periodBefore,
+            values: figures.map((_entry, index) => earlier[index]?.[1].value ?? null),
+          },
+        }
       : {}),
     formatValue: show,
     whole: panel.unit === 'count',
   })
-  return html`<ul class="legend" aria-hidden="true"><li class="key-now">${text.board.thisPeriod}</li>${hasEarlier && html`<li class="key-before">${text.board.periodBefore}</li>`}</ul>
-${chart}
-<details><summary>${text.board.table}${hidden(text.board.of(panel.title))}</summary><div class="scroll" tabindex="0" role="region" aria-label="${panel.title}"><table><caption class="visually-hidden">${panel.title}</caption>
-<thead><tr><th scope="col">${text.board.when}</th><th scope="col" class="num">${text.board.thisPeriod}</th><th scope="col" class="num">${text.board.periodBefore}</th></tr></thead>
-<tbody>${figures.map(
-    ([name, figure], index) =>
-      html`<tr><th scope="row">${formatPeriod(name, 'long')}</th><td class="num">${renderFigure(figure, panel.unit)}</td><td class="num">${renderFigure(earlier[index]?.[1], panel.unit)}</td></tr>`,
-  )}</tbody></table></div></details>`
+  return html`<ul class="legend" aria-hidden="true">
+      <li class="key-now">${text.board.thisPeriod}</li>
+      ${hasEarlier && html`<li class="key-before">${text.board.periodBefore}</li>`}
+    </ul>
+    ${chart}
+    <details>
+      <summary>${text.board.table}${hidden(text.board.of(panel.title))}</summary>
+      <div class="scroll" tabindex="0" role="region" aria-label="${panel.title}">
+        <table>
+          <caption class="visually-hidden">
+            ${panel.title}
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">${text.board.when}</th>
+              <th scope="col" class="num">${text.board.thisPeriod}</th>
+              <th scope="col" class="num">${text.board.periodBefore}</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${figures.map(
+              ([name, figure], index) =>
+                html`<tr>
+                  <th scope="row">${formatPeriod(name, 'long')}</th>
+                  <td class="num">${renderFigure(figure, panel.unit)}</td>
+                  <td class="num">${renderFigure(earlier[index]?.[1], panel.unit)}</td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>
+    </details>`
 }
 
 /** The words for a value of a dimension. */
 function nameOf(panel: { metric: string }, value: string): string {
   if (value === '') return text.board.unknown
-  if (panel.metric === 'refused_events') return (text.refusals as Readonly<Record<string, readonly [string, string]>>)[value]?.[0] ?? value
+  if (panel.metric === 'refused_events')
+    return (text.refusals as Readonly<Record<string, readonly [string, string]>>)[value]?.[0] ?? value
   if (panel.metric === 'event_names') return text.live.names[value] ?? value
-  if (panel.metric === 'countries') return new Intl.DisplayNames(text.language, { type: 'region', fallback: 'code' }).of(value) ?? value
+  if (panel.metric === 'countries')
+    return new Intl.DisplayNames(text.language, { type: 'region', fallback: 'code' }).of(value) ?? value
   return value
 }
 
 const bar = (share: number): Html =>
-  raw(`<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false"><rect width="${(Math.max(0, Math.min(1, share)) * 100).toFixed(2)}" height="1"/></svg>`)
+  raw(
+    `<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false"><rect width="${(Math.max(0, Math.min(1, share)) * 100).toFixed(2)}" height="1"/></svg>`,
+  )
 
 function renderRanking(panel: Extract<Panel, { shape: 'ranking' }>, numbers: PanelNumbers): Html {
   const now = numbers.now[0]!
   if (now.problem !== undefined) return problem(now.problem)
   const isRate = panel.unit === 'ratio'
   const weight = ([, figure]: [string, Figure]): number => (isRate ? (figure.n ?? 0) : (figure.value ?? 0))
-  const all = [...combineBy(now.answer.rows, 'dimension', panel.across)].sort((left, right) => weight(right) - weight(left))
+  const all = [...combineBy(now.answer.rows, 'dimension', panel.across)].sort(
+    (left, right) => weight(right) - weight(left),
+  )
   if (all.length === 0) return html`<p class="empty">${text.board.empty}</p>`
   const shown = all.slice(0, panel.limit)
   const total = all.reduce((sum, entry) => sum + (entry[1].value ?? 0), 0)
@@ -119,21 +171,52 @@ function renderRanking(panel: Extract<Panel, { shape: 'ranking' }>, numbers: Pan
   const row = ([name, figure]: [string, Figure]): Html => {
     const label = nameOf(panel, name)
     const size = panel.bars === 'whole' ? (figure.value ?? 0) : (figure.value ?? 0) / largest
-    const advice = panel.metric === 'refused_events' ? (text.refusals as Readonly<Record<string, readonly [string, string]>>)[name]?.[1] : undefined
-    return html`<tr><th scope="row">${bar(size)}<span class="label">${label}</span>${advice && html`<span class="advice">${advice}</span>`}</th><td class="num">${renderFigure(figure, panel.unit)}</td>${
-      isRate
-        ? html`<td class="num">${figure.n === undefined ? '' : formatCount(figure.n)}</td><td class="num range">${figure.low === undefined ? '' : `${formatPercent(figure.low)} – ${formatPercent(figure.high ?? 1)}`}</td>`
-        : html`<td class="num share">${total > 0 ? formatPercent((figure.value ?? 0) / total) : ''}</td>`
-    }</tr>`
+    const advice =
+      panel.metric === 'refused_events'
+        ? (text.refusals as Readonly<Record<string, readonly [string, string]>>)[name]?.[1]
+        : undefined
+    return html`<tr>
+      <th scope="row">
+        ${bar(size)}<span class="label">${label}</span>${advice && html`<span class="advice">${advice}</span>`}
+      </th>
+      <td class="num">${renderFigure(figure, panel.unit)}</td>
+      ${
+        isRate
+          ? html`<td class="num">${figure.n === undefined ? '' : formatCount(figure.n)}</td>
+              <td class="num range">
+                ${figure.low === undefined ? '' : `${formatPercent(figure.low)} – ${formatPercent(figure.high ?? 1)}`}
+              </td>`
+          : html`<td class="num share">${total > 0 ? formatPercent((figure.value ?? 0) / total) : ''}</td>`
+      }
+    </tr>`
   }
-  return html`<table class="ranking"><caption class="visually-hidden">${panel.title}</caption><thead><tr><th scope="col">${panel.of}</th><th scope="col" class="num">${isRate ? text.board.share : text.board.value}</th>${
-    isRate
-      ? html`<th scope="col" class="num">${text.basis[panel.metric] ?? text.board.basis}</th><th scope="col" class="num range">${text.board.interval}</th>`
-      : html`<th scope="col" class="num share">${text.board.share}</th>`
-  }</tr></thead><tbody>${shown.map(row)}</tbody></table>${all.length > shown.length && html`<p class="basis">${text.board.rest(all.length - shown.length)}</p>`}`
+  return html`<table class="ranking">
+      <caption class="visually-hidden">
+        ${panel.title}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">${panel.of}</th>
+          <th scope="col" class="num">${isRate ? text.board.share : text.board.value}</th>
+          ${
+            isRate
+              ? html`<th scope="col" class="num">${text.basis[panel.metric] ?? text.board.basis}</th>
+                  <th scope="col" class="num range">${text.board.interval}</th>`
+              : html`<th scope="col" class="num share">${text.board.share}</th>`
+          }
+        </tr>
+      </thead>
+      <tbody>
+        ${shown.map(row)}
+      </tbody>
+    </table>
+    ${all.length > shown.length && html`<p class="basis">${text.board.rest(all.length - shown.length)}</p>`}`
 }
 
-async function renderDistribution(panel: Extract<Panel, { shape: 'distribution' }>, numbers: PanelNumbers): Promise<Html> {
+async function renderDistribution(
+  panel: Extract<Panel, { shape: 'distribution' }>,
+  numbers: PanelNumbers,
+): Promise<Html> {
   const now = numbers.now[0]!
   if (now.problem !== undefined) return problem(now.problem)
   const byValue = combineBy(now.answer.rows, 'dimension', panel.across)
@@ -151,9 +234,31 @@ async function renderDistribution(panel: Extract<Panel, { shape: 'distribution' 
     bars: true,
     whole: true,
   })
-  return html`<div class="beside">${chart}<table><caption class="visually-hidden">${panel.title}</caption><thead><tr><th scope="col">${panel.of}</th><th scope="col" class="num">${text.board.value}</th><th scope="col" class="num">${text.board.share}</th></tr></thead><tbody>${counts.map(
-    ({ label, count }) => html`<tr><th scope="row">${label}</th><td class="num">${formatCount(count)}</td><td class="num">${formatPercent(count / total)}</td></tr>`,
-  )}</tbody></table></div>`
+  return html`<div class="beside">
+    ${chart}
+    <table>
+      <caption class="visually-hidden">
+        ${panel.title}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">${panel.of}</th>
+          <th scope="col" class="num">${text.board.value}</th>
+          <th scope="col" class="num">${text.board.share}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${counts.map(
+          ({ label, count }) =>
+            html`<tr>
+              <th scope="row">${label}</th>
+              <td class="num">${formatCount(count)}</td>
+              <td class="num">${formatPercent(count / total)}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`
 }
 
 function renderLedger(ledger: Loaded<Ledger>): Html {
@@ -163,9 +268,23 @@ function renderLedger(ledger: Loaded<Ledger>): Html {
   const names = ['stored', 'deduplicated', 'failed', 'expired', 'erased', 'in_log', 'spooled'] as const
   const line = (name: 'accepted' | (typeof names)[number], count: number | null): Html =>
     html`<tr${name === 'accepted' && raw(' class="total"')}><th scope="row">${text.ledger[name]}</th><td class="num">${count === null ? '–' : formatCount(count)}</td></tr>`
-  return html`<table><caption class="visually-hidden">${text.ledger.where}</caption><thead class="visually-hidden"><tr><th scope="col">${text.ledger.where}</th><th scope="col">${text.ledger.events}</th></tr></thead>
-<tbody>${line('accepted', accepted)}${names.filter((name) => sums[name] !== null).map((name) => line(name, sums[name]))}</tbody></table>
-<p class="${sums.difference === 0 ? 'balanced' : 'problem'}">${sums.difference === 0 ? text.ledger.balanced : text.ledger.difference(sums.difference)}</p>`
+  return html`<table>
+      <caption class="visually-hidden">
+        ${text.ledger.where}
+      </caption>
+      <thead class="visually-hidden">
+        <tr>
+          <th scope="col">${text.ledger.where}</th>
+          <th scope="col">${text.ledger.events}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${line('accepted', accepted)}${names.filter((name) => sums[name] !== null).map((name) => line(name, sums[name]))}
+      </tbody>
+    </table>
+    <p class="${sums.difference === 0 ? 'balanced' : 'problem'}">
+      ${sums.difference === 0 ? text.ledger.balanced : text.ledger.difference(sums.difference)}
+    </p>`
 }
 
 async function renderBody(panel: Panel, numbers: PanelNumbers, context: PanelContext): Promise<Html> {
@@ -195,11 +314,27 @@ export async function renderPanel(panel: Panel, numbers: PanelNumbers, context: 
   const columns = panel.shape === 'comparison' ? panel.columns : null
   const more = metrics.map((metric, index) => {
     const title = columns?.[index]?.title ?? panel.title
-    const csv = html`<a class="csv" href="${csvAddress(metric, context, interval)}">${text.board.csv}${hidden(text.board.of(title))}</a>`
+    const csv = html`<a class="csv" href="${csvAddress(metric, context, interval)}"
+      >${text.board.csv}${hidden(text.board.of(title))}</a
+    >`
     return columns
-      ? html`<details><summary>${title}</summary>${renderDefinition(metric)}<p>${csv}</p></details>`
-      : html`<details><summary>${text.board.definition}${hidden(text.board.of(title))}</summary>${renderDefinition(metric)}</details>${csv}`
+      ? html`<details>
+          <summary>${title}</summary>
+          ${renderDefinition(metric)}
+          <p>${csv}</p>
+        </details>`
+      : html`<details>
+            <summary>${text.board.definition}${hidden(text.board.of(title))}</summary>
+            ${renderDefinition(metric)}
+          </details>
+          ${csv}`
   })
-  return html`<figure class="panel ${panel.shape} ${panel.width}" id="${panel.id}"><figcaption><h3>${panel.title}</h3><p>${panel.description}</p></figcaption>
-<div class="body">${body}</div><div class="more">${columns && html`<p>${text.board.definition}:</p>`}${more}</div></figure>`
+  return html`<figure class="panel ${panel.shape} ${panel.width}" id="${panel.id}">
+    <figcaption>
+      <h3>${panel.title}</h3>
+      <p>${panel.description}</p>
+    </figcaption>
+    <div class="body">${body}</div>
+    <div class="more">${columns && html`<p>${text.board.definition}:</p>`}${more}</div>
+  </figure>`
 }

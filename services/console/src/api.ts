@@ -6,12 +6,11 @@ import {
   metricDefinitions,
   queryLedger,
   queryMetric,
-  type Interval,
   type MeasuredDeployment,
 } from '@footfall/store/metrics'
 import type { Store } from '@footfall/store/open'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import * as z from 'zod'
+import type * as z from 'zod'
 import { printCsv, type Cell } from './csv.ts'
 import {
   applySchema,
@@ -99,7 +98,7 @@ export function registerApi(
       deployments,
       from: query.from ?? shiftDay(to, -29),
       to,
-      interval: query.interval as Interval,
+      interval: query.interval,
       dimension: query.dimension,
       limit: query.limit,
       now: now(),

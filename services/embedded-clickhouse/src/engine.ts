@@ -81,7 +81,9 @@ function findOwner(statusFile: string): number | null {
     // No /proc on this system.
   }
   try {
-    return Number(readFileSync(join(statusFile, '../owner.pid'), 'utf8')) || null
+    const pid = Number(readFileSync(join(statusFile, '../owner.pid'), 'utf8'))
+    process.kill(pid, 0)
+    return pid
   } catch {
     return null
   }
@@ -118,11 +120,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       keep = new Session(data, { connectionArgs: [`--config-file=${config}`, ...pinned] })
       break
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      if (!message.includes('Cannot lock file')) throw error
+      // The engine tells the cause on stderr only: whether somebody holds the directory is seen from outside.
+      const owner = findOwner(join(data, 'status'))
+      if (owner === null) throw error
       if (Date.now() > deadline) {
-        const owner = findOwner(join(data, 'status'))
-        throw new Error(`The store's directory ${options.directory} is held by another process${owner === null ? '' : `, number ${owner}`}: stop it first.`, { cause: error })
+        throw new Error(`The store's directory ${options.directory} is held by another process, number ${owner}: stop it first.`, { cause: error })
       }
       await new Promise((resolve) => setTimeout(resolve, 50))
     }

@@ -17,7 +17,7 @@ export type Sender = [
  * flight, whose end starts one.
  * @param allowed whether anything may be sent now; when not, what waits is forgotten.
  */
-export function createSender(key: string, endpoint: string, allowed: () => unknown, debug: boolean): Sender {
+export function createSender(key: string, endpoint: string, allowed: () => unknown, debug: unknown): Sender {
   /** The oldest go first. */
   const maxWaiting = 200
   /** So many leave at once, without waiting for the timer. */
@@ -35,11 +35,12 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
   let timer: ReturnType<typeof setTimeout> | undefined
   const page_id = uuidv7()
   const log = (what: unknown): void => {
-    if (debug) console.log('footfall', what)
+    // An attribute without a value is ''.
+    if (debug || debug === '') console.log('footfall', what)
   }
   const schedule = (ms: number): void => {
     clearTimeout(timer)
-    timer = setTimeout(flush, ms)
+    timer = setTimeout(() => void flush(), ms)
   }
 
   async function flush(last?: unknown): Promise<void> {
@@ -112,5 +113,5 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
       log(error)
     }
   }
-  return [add, flush as (last?: unknown) => void]
+  return [add, flush]
 }

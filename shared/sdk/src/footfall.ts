@@ -57,7 +57,7 @@ export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, ap
   const choose = (value?: boolean): void => {
     objected = value
     try {
-      if (value == null) objected = localStorage[objection]
+      if (value === undefined) objected = localStorage[objection]
       else if (value) localStorage[objection] = 1
       else delete localStorage[objection]
     } catch {
@@ -67,10 +67,10 @@ export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, ap
   choose(location.hash === `#${objection}` || undefined)
 
   const allowed = (): boolean => consented && !globalPrivacyControl && doNotTrack !== '1' && !objected
-  const [add, flush] = createSender(key, endpoint, allowed, debug != null)
+  const [add, flush] = createSender(key, endpoint, allowed, debug)
   const here = (): string => location.origin + location.pathname
   const track = (name: string, fields?: EventFields): void =>
-    add(name, { url: here(), app_version: appVersion, ...fields } as EventFields)
+    add(name, { url: here(), app_version: appVersion, ...fields })
   const page = (url = here()): void => {
     // The origin alone; the server keeps the host of another site, and nothing of our own.
     track('page_view', { url, referrer: seen ? '' : document.referrer.split(/\b\//)[0]! })

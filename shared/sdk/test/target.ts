@@ -83,7 +83,7 @@ export async function startTarget(): Promise<Target> {
     saltsFile: join(directory, 'salts.json'),
     config: {
       TRUSTED_PROXIES: [],
-      RATE_LIMIT_PER_KEY: 2_000,
+      RATE_LIMIT_PER_KEY: 100,
       RATE_LIMIT_PER_ADDRESS: 2_000,
       MAX_BODY_BYTES: 65_536,
       MAX_SERVER_BODY_BYTES: 524_288,

@@ -2,12 +2,7 @@ import { PipelineError } from '@footfall/contracts/errors'
 import type { Registry } from '@footfall/registry/registry'
 import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
 import { current } from '@footfall/registry/state'
-import {
-  metricDefinitions,
-  queryLedger,
-  queryMetric,
-  type MeasuredDeployment,
-} from '@footfall/store/metrics'
+import { metricDefinitions, queryLedger, queryMetric, type MeasuredDeployment } from '@footfall/store/metrics'
 import type { Store } from '@footfall/store/open'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type * as z from 'zod'

@@ -8,7 +8,7 @@ import {
   type MeasuredDeployment,
   type MetricAnswer,
 } from '@footfall/store/metrics'
-import type { Store } from '@footfall/store/open'
+import type { QueryParameters, Store } from '@footfall/store/open'
 import { text } from './messages.ts'
 import type { Period } from './periods.ts'
 
@@ -25,7 +25,7 @@ export interface Question {
   readonly limit?: number
 }
 
-/** Asks for numbers of some deployments; the same question is asked once. */
+/** Asks for numbers of some deployments. */
 export interface Asker {
   readonly ask: (question: Question) => Promise<Loaded>
   readonly ledger: () => Promise<Loaded<Ledger>>
@@ -36,7 +36,7 @@ export interface Ledger extends LedgerSums {
   readonly spooled: number
 }
 
-/** Questions in flight at once for a page: more would queue in the store's 16 connections. */
+/** Statements in flight at once for a page: the store has 16 connections for everybody. */
 const mostAtOnce = 6
 
 /** Runs work, at most so many at a time, in the order it came. */
@@ -65,34 +65,45 @@ async function settle<Answer>(work: () => Promise<Answer>): Promise<Loaded<Answe
   }
 }
 
+/**
+ * The store as one page sees it: the same statement is sent once, a few at a time. Panels share most of what they ask
+ * (coverage, refusals, how far the data reach; a day's and a total's number come from the same rows).
+ */
+function shareQueries(store: Store): Store {
+  const gate = createGate(mostAtOnce)
+  const sent = new Map<string, Promise<unknown[]>>()
+  return {
+    ...store,
+    query<Row>(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>) {
+      const key = JSON.stringify([sql, parameters])
+      let rows = sent.get(key) as Promise<Row[]> | undefined
+      if (rows === undefined) {
+        rows = gate(() => store.query<Row>(sql, parameters, settings))
+        sent.set(key, rows)
+      }
+      return rows
+    },
+  }
+}
+
+/** Asks a page's questions; a question that fails answers with its problem. */
 export function createAsker(parts: {
   store: Store
   deployments: readonly MeasuredDeployment[]
   ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
   now: number
 }): Asker {
-  const { store, deployments, now } = parts
-  const gate = createGate(mostAtOnce)
-  const asked = new Map<string, Promise<Loaded>>()
+  const { deployments, now } = parts
+  const store = shareQueries(parts.store)
   const single = deployments.length === 1 ? deployments[0]!.id : undefined
   return {
-    ask(question) {
-      const key = JSON.stringify(question)
-      let answer = asked.get(key)
-      if (answer === undefined) {
-        answer = gate(() => settle(() => queryMetric(store, question.metric, { ...question, deployments, now })))
-        asked.set(key, answer)
-      }
-      return answer
-    },
+    ask: (question) => settle(() => queryMetric(store, question.metric, { ...question, deployments, now })),
     ledger: () =>
-      gate(() =>
-        settle(async () => {
-          const [sums, extras] = await Promise.all([queryLedger(store, { deployment: single }), parts.ledgerExtras()])
-          // The log's tail is not told apart by deployment.
-          return { ...sums, spooled: extras.spooled, in_log: single === undefined ? extras.in_log : null }
-        }),
-      ),
+      settle(async () => {
+        const [sums, extras] = await Promise.all([queryLedger(store, { deployment: single }), parts.ledgerExtras()])
+        // The log's tail is not told apart by deployment.
+        return { ...sums, spooled: extras.spooled, in_log: single === undefined ? extras.in_log : null }
+      }),
   }
 }
 

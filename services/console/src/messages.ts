@@ -53,6 +53,7 @@ export const text = {
     ofN: (n: number, unit: string) => `of ${number.format(n)} ${unit}`,
     overDays: (n: number) => `mean of ${number.format(n)} ${plural(n, 'day', 'days')}`,
     thisPeriod: 'This period',
+    running: 'Still running',
     periodBefore: 'The period before',
     when: 'When',
     value: 'Value',

@@ -139,6 +139,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     point('planned', range)
     poison.check(plan.counts)
     let mayBeStored = isOpen
+    let isRepeated = isOpen
     let split: unknown = null
     await persist(
       'the insert',
@@ -148,6 +149,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
         point('claimed', range)
         const stored = mayBeStored ? await findStoredOffsets(store, range) : null
         if (now() - claimedAt > claimLifetimeMs) throw new PipelineError('STORE_UNAVAILABLE', 'The claim is too old.')
+        isRepeated = mayBeStored
         mayBeStored = true
         try {
           await insertRows(store, plan, token, stored)
@@ -161,8 +163,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     if (split) return splitRange(consumer, range, records, refused, split, signal)
     point('inserted', range)
     // After a failure the token alone is no proof: what the store holds is.
-    if (isOpen) await verifyStored(range, plan, token, signal)
-    await persist('the ledger', () => recordBatch(store, plan, token), signal)
+    if (isRepeated) await verifyStored(range, plan, token, signal)
+    await persist('the ledger', () => recordBatch(store, plan), signal)
     point('recorded', range)
     await persist('the log', () => consumer.advance(range.partition, range.end), signal)
     positions.set(range.partition, range.end)
@@ -176,8 +178,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   }
 
   /**
-   * After an open claim was filled: rows that are still missing were kept out by a token whose rows are gone (a part
-   * that did not survive a power cut). They go in under a token of their own.
+   * After a repeated insert: rows that are still missing were kept out by a token whose rows are gone (the engine notes
+   * the token before the part: killed in between, or cut from power, it keeps only the token). They go in under a token
+   * of their own.
    */
   const verifyStored = async (range: Range, plan: ReturnType<typeof planBatch>, token: string, signal: AbortSignal): Promise<void> => {
     const stored = await persist('the check of a claim', () => findStoredOffsets(store, range), signal)

@@ -53,15 +53,18 @@ export async function insertRows(store: Store, plan: BatchPlan, token: string, s
   await store.insert('failed_events', failedColumns, missing(plan.failed, stored), token)
 }
 
-/** Writes what must follow the rows: their ids, the days they touched, and last the ledger, which ends the batch. */
-export async function recordBatch(store: Store, plan: BatchPlan, token: string): Promise<void> {
-  await store.insert('event_ids', idColumns, plan.ids, token)
+/**
+ * Writes what must follow the rows: their ids, the days they touched, and last the ledger, which ends the batch. Without
+ * tokens: repeats of these are harmless, a token that outlived its rows is not.
+ */
+export async function recordBatch(store: Store, plan: BatchPlan): Promise<void> {
+  await store.insert('event_ids', idColumns, plan.ids, null)
   await store.insert(
     'day_marks',
     ['deployment', 'local_day', 'marks'],
     plan.days.map(([deployment, day]) => [deployment, day, 1]),
     null,
   )
-  await store.insert('ledger', ledgerColumns, plan.ledger, token)
+  await store.insert('ledger', ledgerColumns, plan.ledger, null)
 }
 

@@ -53,7 +53,7 @@ export async function erase(job: Job, context: JobContext, parts: EraseParts): P
       'removals',
       ['job', 'kind', 'deployment', 'events', 'failed', 'at'],
       [[job.id, 'erased', payload.deployment, counts.events, counts.failed, toDateTime(parts.now())]],
-      `removals:${job.id}`,
+      null,
     )
     await context.progress({ done: 1, total: 4, note: 'erasing from the store', checkpoint: { end, counted: true } })
   }

@@ -35,7 +35,7 @@ export async function expireEvents(store: Store, job: Job, context: JobContext, 
       'removals',
       ['job', 'kind', 'deployment', 'events', 'failed', 'at'],
       rows.map((row) => [job.id, 'expired', row.deployment, row.events, row.failed, toDateTime(options.now)]),
-      `removals:${job.id}`,
+      null,
     )
     await context.progress({ done: 1, total: 2, checkpoint: { before, counted: true } })
   }

@@ -53,18 +53,18 @@ export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, ap
   let objected: unknown
   let consented = mode === 'exempt'
   let seen: string | undefined
-  /** Without a value: what was chosen before. */
-  const choose = (value?: boolean): void => {
+  /** true: objects; 0: takes it back; false: what was chosen before. */
+  const choose = (value: boolean | 0): void => {
     objected = value
     try {
-      if (value === undefined) objected = localStorage[objection]
-      else if (value) localStorage[objection] = 1
-      else delete localStorage[objection]
+      if (value) localStorage[objection] = 1
+      else if (value === 0) delete localStorage[objection]
+      else objected = localStorage[objection]
     } catch {
       // Storage is blocked: the choice holds for this page.
     }
   }
-  choose(location.hash === `#${objection}` || undefined)
+  choose(location.hash === `#${objection}`)
 
   const allowed = (): boolean => consented && !globalPrivacyControl && doNotTrack !== '1' && !objected
   const [add, flush] = createSender(key, endpoint, allowed, debug)
@@ -117,7 +117,7 @@ export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, ap
     },
     optOut: () => choose(true),
     optIn() {
-      choose(false)
+      choose(0)
       look()
     },
     flush,

@@ -84,8 +84,9 @@ CREATE TABLE IF NOT EXISTS event_ids
 ENGINE = MergeTree
 PARTITION BY if(kept_for_ever, toDate(0), toDate(received_at))
 ORDER BY (id, deployment)
-SETTINGS non_replicated_deduplication_window = 20000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 1024;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 1024;
 
+-- No deduplication window here: repeats are the same rows, and the engine may remember a token whose rows are gone.
 -- What each batch did: read = stored + failed + deduplicated. Written after the rows, so its highest end is where the
 -- next batch begins. Repeats are the same rows.
 CREATE TABLE IF NOT EXISTS ledger
@@ -105,7 +106,7 @@ CREATE TABLE IF NOT EXISTS ledger
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (log_id, partition, base, deployment)
-SETTINGS non_replicated_deduplication_window = 20000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- A row each time a (deployment, day) got or lost events; a fold is current while it has seen as many marks as there are.
 CREATE TABLE IF NOT EXISTS day_marks
@@ -130,7 +131,7 @@ CREATE TABLE IF NOT EXISTS removals
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (job, deployment)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Refused events per minute; never part of the ledger.
 CREATE TABLE IF NOT EXISTS refusals

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { ClickHouseError, ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client'
 import { PipelineError } from '@footfall/contracts/errors'
 
@@ -23,7 +24,8 @@ export interface Store {
   command(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>): Promise<void>
   /**
    * Inserts rows given as arrays in the order of `columns`, as one block.
-   * @param token names exactly this content: an insert under a token that the table remembers changes nothing.
+   * @param token names exactly this content: an insert under a token that the table remembers changes nothing. null: the
+   * rows go in whatever the table remembers, also of equal ones.
    */
   insert(table: string, columns: readonly string[], rows: readonly unknown[][], token: string | null): Promise<void>
   ping(): Promise<boolean>
@@ -160,7 +162,8 @@ export function openStore(options: StoreOptions): Store {
           columns: columns as [string, ...string[]],
           values: rows as unknown[][],
           format: 'JSONCompactEachRow',
-          clickhouse_settings: token === null ? {} : { insert_deduplication_token: token },
+          // Without a token the engine takes the content for one; how that is switched off depends on its version.
+          clickhouse_settings: { insert_deduplication_token: token ?? randomUUID() },
         })
       } catch (error) {
         throw toPipelineError(error)

@@ -78,7 +78,7 @@ export function renderComparison(options: ComparisonOptions): Html {
           >${figure && column.before && column.unit === 'count' && renderChange(figure, column.before.get(deployment.id) ?? null, column.unit, column.better)}${figure && basisOf(figure, column.metric).map((line) => html`<span class="aside">${line}</span>`)}
         </td>`
       })}
-      <td>
+      <td role="cell" data-label="${text.board.lastSeen}">
         ${seen === undefined || seen === 0 ? text.board.never : html`<time datetime="${new Date(seen).toISOString()}">${formatAgo(seen, now)}</time>`}
       </td>
       <td>
@@ -112,19 +112,19 @@ export function renderComparison(options: ComparisonOptions): Html {
       </ul>
     </div>
     <div class="scroll" tabindex="0" role="region" aria-label="${panel.title}">
-      <table class="comparison-table">
+      <table class="comparison-table" role="table">
         <caption class="visually-hidden">
           ${panel.title}
         </caption>
-        <thead>
+        <thead role="rowgroup">
           <tr>
             ${head('title', text.board.deployment, false)}${columns.map(({ metric, title }) => head(metric, title, true))}${head('last_seen', text.board.lastSeen, false)}
-            <th scope="col">${text.board.quality}</th>
+            <th scope="col" role="columnheader">${text.board.quality}</th>
           </tr>
         </thead>
         ${[...groups].map(
           ([name, members]) =>
-            html`<tbody>
+            html`<tbody role="rowgroup">
               ${
                 name !== '' &&
                 html`<tr class="group">

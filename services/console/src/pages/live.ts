@@ -9,7 +9,7 @@ import type { Web } from '../web.ts'
 import { renderBeacon, renderMore, renderRefusal } from './live-rows.ts'
 
 /** Keeps proxies from closing a silent stream, and finds out who has gone. */
-const pingMs = 15_000
+const pingMs = 5_000
 const shownMinutes = 30
 const mostStreams = 100
 

@@ -43,6 +43,8 @@ export interface Chart {
   readonly labels: readonly string[]
   readonly series: Series
   readonly before?: Series
+  /** The last point is of a time that is still running: its line is broken. */
+  readonly running?: boolean
   readonly formatValue: (value: number) => string
   readonly bars?: boolean
   /** Steps of one at least, for counts. */
@@ -54,17 +56,21 @@ const sizes = { wide: { width: 880, height: 260, labels: 10 }, narrow: { width: 
 
 function optionOf(chart: Chart, most: number): EChartsCoreOption {
   const step = Math.max(1, Math.ceil(chart.labels.length / most))
-  const line = (series: Series, colour: string, dashed: boolean) => ({
+  const line = (series: Series, look: { colour: string; dash?: number[]; width: number; area?: boolean }) => ({
     type: 'line',
     data: series.values.map((value) => (value === null ? '-' : value)),
     symbol: 'circle',
     symbolSize: 5,
     // A line needs two points; one alone is drawn as a dot.
-    showSymbol: series.values.filter((value) => value !== null).length < 3,
-    itemStyle: { color: colour },
-    lineStyle: { color: colour, width: dashed ? 1.5 : 2.25, type: dashed ? [4, 4] : 'solid' },
-    ...(dashed ? {} : { areaStyle: { color: colours.area, opacity: 1 } }),
+    showSymbol: series.values.filter((value) => value !== null).length < 2,
+    itemStyle: { color: look.colour },
+    lineStyle: { color: look.colour, width: look.width, type: look.dash ?? 'solid' },
+    ...(look.area === true ? { areaStyle: { color: colours.area, opacity: 1 } } : {}),
   })
+  const { values } = chart.series
+  const running = chart.running === true && values.length > 2
+  const solid = running ? { ...chart.series, values: values.slice(0, -1) } : chart.series
+  const tail = { ...chart.series, values: values.map((value, index) => (index >= values.length - 2 ? value : null)) }
   const bars = (series: Series) => ({
     type: 'bar',
     data: series.values.map((value) => (value === null ? '-' : value)),
@@ -96,8 +102,9 @@ function optionOf(chart: Chart, most: number): EChartsCoreOption {
       axisLabel: { color: colours.label, formatter: chart.formatValue, margin: 12 },
     },
     series: [
-      ...(chart.before ? [line(chart.before, colours.before, true)] : []),
-      chart.bars === true ? bars(chart.series) : line(chart.series, colours.line, false),
+      ...(chart.before ? [line(chart.before, { colour: colours.before, dash: [4, 4], width: 1.5 })] : []),
+      chart.bars === true ? bars(chart.series) : line(solid, { colour: colours.line, width: 2.25, area: true }),
+      ...(running && chart.bars !== true ? [line(tail, { colour: colours.line, dash: [2, 3], width: 2.25 })] : []),
     ],
   }
 }

@@ -29,6 +29,9 @@ export function basisOf(figure: Figure, metric: string): string[] {
   return lines
 }
 
+/** Percent with the one decimal that is shown: a difference is that of the numbers the reader sees. */
+const tenths = (share: number): number => Math.round(share * 1000) / 10
+
 /** The change against the period before, told by arrow, word and number, never by colour alone. */
 export function renderChange(now: Figure, before: Figure | null, unit: Unit, better: Better | undefined): Html {
   if (now.value === null) return html``
@@ -41,7 +44,7 @@ export function renderChange(now: Figure, before: Figure | null, unit: Unit, bet
     unit === 'count'
       ? formatPercent(Math.abs(difference) / before.value)
       : unit === 'ratio'
-        ? text.board.points((Math.abs(difference) * 100).toFixed(1))
+        ? text.board.points(Math.abs(tenths(now.value) - tenths(before.value)).toFixed(1))
         : formatValue(Math.abs(difference), unit)
   const current = formatValue(now.value, unit)
   if (current === earlier)

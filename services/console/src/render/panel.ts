@@ -105,10 +105,11 @@ async function renderTrend(panel: Extract<Panel, { shape: 'trend' }>, numbers: P
       : {}),
     formatValue: show,
     whole: panel.unit === 'count',
+    running: !now.answer.complete,
   })
   return html`<ul class="legend" aria-hidden="true">
       <li class="key-now">${text.board.thisPeriod}</li>
-      ${hasEarlier && html`<li class="key-before">${text.board.periodBefore}</li>`}
+      ${hasEarlier && html`<li class="key-before">${text.board.periodBefore}</li>`}${!now.answer.complete && html`<li class="key-running">${text.board.running}</li>`}
     </ul>
     ${chart}
     <details>

@@ -61,6 +61,7 @@ export const text = {
     basis: 'Out of',
     interval: '95% range',
     unknown: 'Not known',
+    noReferrer: 'Directly, or not told',
     rest: (count: number) => `${number.format(count)} more`,
     table: 'Numbers as a table',
     definition: 'What is counted',
@@ -177,7 +178,9 @@ export const text = {
     linkAbout: 'The link that Footfall prints when it starts signs you in without a token.',
   },
   start: {
-    title: 'It is running. You are the first visit.',
+    title: (visits: number) =>
+      visits === 0 ? 'It is running. You are the first visit.' : 'It is running, and it has seen you.',
+    tabTitle: 'Your first visit',
     lead: 'This page carries the Footfall script, like a page of yours would.',
     steps: [
       'When you opened it, the script sent one small beacon: which page, when, from what kind of device. No cookie, nothing stored on your device.',
@@ -218,7 +221,7 @@ export const text = {
   },
   live: {
     title: 'Live',
-    lead: 'Beacons as they arrive, and what was refused and why. Addresses and visitors are never shown: they are not kept.',
+    lead: 'Beacons as they arrive, and what was refused and why. Addresses and visitors are never shown: they are not kept. Times are UTC.',
     all: 'All deployments',
     choose: 'Deployment',
     show: 'Show',

@@ -165,10 +165,11 @@ export function createHttpServer(options: HttpOptions): Server {
 
   const runStatement = (request: IncomingMessage, response: ServerResponse, operation: Operation, statement: Statement, fallback: string): Promise<void> => {
     const format = statement.format ?? fallback
-    const returnsRows = ['SELECT', 'WITH', 'SHOW', 'DESCRIBE', 'DESC', 'EXPLAIN', 'EXISTS', 'VALUES'].includes(statement.verb)
+    // The engine streams nothing else.
+    const isStreamed = ['SELECT', 'WITH'].includes(statement.verb)
     return engine.run('query', operation, async (session) => {
       const chunks = async function* (): AsyncGenerator<Uint8Array> {
-        if (returnsRows && streamable.has(format)) {
+        if (isStreamed && streamable.has(format)) {
           const stream = session.queryStream(statement.sql, { format })
           try {
             for await (const part of stream) yield Buffer.from(part.raw())

@@ -23,8 +23,11 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
   /** So many leave at once, without waiting for the timer. */
   const maxBatch = 20
   const maxBodyBytes = 50_000
-  /** Browsers refuse more than 64 KiB in flight with keepalive (Fetch standard); beyond it a request goes without. */
-  const maxKeepaliveBytes = 64_000
+  /**
+   * Browsers refuse more than 64 KiB in flight with keepalive (Fetch standard); beyond it a request goes without. Less
+   * than that, for what is written around the events.
+   */
+  const maxKeepaliveBytes = 60_000
   const minBackoffMs = 1e3
   const maxBackoffMs = 300e3
 
@@ -50,9 +53,9 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
     let bytes = 0
     let wait = 0
     for (const event of queue) {
-      // UTF-8 takes at most three bytes a unit; 500 more keep a request to 98 events (the server takes 100).
-      bytes += 500 + 3 * JSON.stringify(event).length
-      if (retry[0] && bytes > maxBodyBytes) break
+      bytes += new Blob([JSON.stringify(event)]).size
+      // The server takes 100 events a request.
+      if (retry[99] || (retry[0] && bytes > maxBodyBytes)) break
       event.attempt!++
       retry.push(event)
     }
@@ -60,7 +63,9 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
     queue = queue.slice(events.length)
     bytesInFlight += bytes
     try {
-      const sent = fetch(endpoint, {
+      const keepalive = bytesInFlight < maxKeepaliveBytes
+      if (last) void flush(last)
+      const response = await fetch(endpoint, {
         method: 'POST',
         // Text without a type of its own is text/plain, which needs no preflight.
         body: JSON.stringify({
@@ -70,18 +75,16 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
           time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
           events,
         }),
-        keepalive: bytesInFlight < maxKeepaliveBytes,
+        keepalive,
         credentials: 'omit',
       })
-      if (last) void flush(last)
-      const response = await sent
       wait = 1e3 * (response.headers.get('retry-after') as unknown as number)
       // Refused for good, whatever the body says.
       if (/^4(?!08|29)/.test(response.status as unknown as string)) retry = []
       const answer = (await response.json()) as Partial<BeaconAnswer>
       log(answer)
       // Only ingest answers with receipts; a captive portal's 200 does not.
-      retry = answer.receipts?.flatMap(({ result, index }) => (result === 'retry' ? events[index]! : [])) ?? retry
+      retry = answer.receipts?.flatMap((receipt) => (receipt.result === 'retry' ? events[receipt.index]! : [])) ?? retry
     } catch (error) {
       log(error)
     }
@@ -107,7 +110,7 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
       queue = [...queue, event].slice(-maxWaiting)
       // Where others wait, a timer runs; after a failure it is not ours to hurry.
       if (!queue[1]) schedule(seq ? 5e3 : 1e3)
-      else if (queue[maxBatch - 1] && backoffMs === minBackoffMs) schedule(0)
+      else if (queue[maxBatch - 1] && backoffMs < 2e3) schedule(0)
       seq++
     } catch (error) {
       log(error)

@@ -93,7 +93,8 @@ export async function startTarget(): Promise<Target> {
     },
     notReady: () => null,
   })
-  const app = fastify()
+  // Clients that went away would otherwise hold up the end of a test.
+  const app = fastify({ forceCloseConnections: true })
   await ingest.register(app)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo

@@ -108,14 +108,17 @@ ENGINE = ReplacingMergeTree
 ORDER BY (log_id, partition, base, deployment)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
--- A row each time a (deployment, day) got or lost events; a fold is current while it has seen as many marks as there are.
+-- A mark each time a (deployment, day) got or lost events, and what its fold has seen of them: the fold with the highest
+-- version is current while `folded` equals the sum of marks.
 CREATE TABLE IF NOT EXISTS day_marks
 (
     deployment LowCardinality(String),
     local_day Date,
-    marks UInt64
+    marks SimpleAggregateFunction(sum, UInt64),
+    folded SimpleAggregateFunction(max, UInt64),
+    version SimpleAggregateFunction(max, UInt64)
 )
-ENGINE = SummingMergeTree
+ENGINE = AggregatingMergeTree
 ORDER BY (deployment, local_day)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 

@@ -1,17 +1,5 @@
 -- Folds: what boards read over long ranges, recomputed whole for a (deployment, day) from its events. A fold's rows
--- carry the version that the day's row in fold_days names; that row is written last and makes them count.
-CREATE TABLE IF NOT EXISTS fold_days
-(
-    deployment LowCardinality(String),
-    local_day Date,
-    version UInt64,
-    -- The day is current while day_marks says no more than this.
-    marks UInt64
-)
-ENGINE = ReplacingMergeTree(version)
-ORDER BY (deployment, local_day)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
-
+-- carry a version; they count once day_marks names it, which is written last.
 CREATE TABLE IF NOT EXISTS fold_daily
 (
     deployment LowCardinality(String),
@@ -66,26 +54,17 @@ ORDER BY (deployment, local_day, journey, version);
 
 -- Days whose fold has seen every mark, with the version that counts.
 CREATE OR REPLACE VIEW clean_days AS
-SELECT folded.deployment AS deployment, folded.local_day AS local_day, folded.version AS version
-FROM
-(
-    SELECT deployment, local_day, version, marks FROM fold_days FINAL
-    WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
-) AS folded
-INNER JOIN
-(
-    SELECT deployment, local_day, sum(marks) AS marks FROM day_marks
-    WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
-    GROUP BY deployment, local_day
-) AS marked USING (deployment, local_day, marks);
+SELECT deployment, local_day, max(version) AS version FROM day_marks
+WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
+GROUP BY deployment, local_day
+HAVING sum(marks) = max(folded);
 
 -- Days to read from events: those without a current fold, or every day that has events.
 CREATE OR REPLACE VIEW raw_days AS
 SELECT deployment, local_day FROM day_marks
 WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
-  AND ({all_days:UInt8} = 1 OR (deployment, local_day) NOT IN
-      (SELECT deployment, local_day FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date})))
-GROUP BY deployment, local_day;
+GROUP BY deployment, local_day
+HAVING {all_days:UInt8} = 1 OR sum(marks) != max(folded);
 
 -- Sessions are derived: a visitor's events of a day, cut where more than 30 minutes pass.
 CREATE OR REPLACE VIEW raw_sessions AS

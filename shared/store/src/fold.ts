@@ -36,7 +36,7 @@ const bounds = (days: readonly DeploymentDay[]): { deployments: string[]; from: 
 }
 
 /**
- * Folds days anew from their events. Marks are read before the events (`dirtyDays`) and written with the day's row last:
+ * Folds days anew from their events. Marks are read before the events (`dirtyDays`) and written with the fold's version last:
  * an event that arrives meanwhile leaves the day dirty. May be cut off and repeated at any line.
  * @param version greater than that of any earlier fold of these days (Unix milliseconds).
  */
@@ -44,7 +44,7 @@ export async function foldDays(store: Store, days: readonly MarkedDay[], options
   const ordered = [...days].sort((a, b) => (a.local_day < b.local_day ? -1 : 1))
   for (let start = 0; start < ordered.length; start += chunkSize) {
     const chunk = ordered.slice(start, start + chunkSize)
-    const [latest] = await store.query<{ version: string }>('SELECT max(version) AS version FROM fold_days')
+    const [latest] = await store.query<{ version: string }>('SELECT max(version) AS version FROM day_marks')
     const version = Math.max(options.version, Number(latest?.version ?? 0) + 1)
     const parameters = { ...bounds(chunk), version, names: chunk.map(({ deployment }) => deployment), days: chunk.map(({ local_day }) => local_day) }
     for (const name of foldNames) {
@@ -56,7 +56,7 @@ export async function foldDays(store: Store, days: readonly MarkedDay[], options
         parameters,
       )
     }
-    await store.insert('fold_days', ['deployment', 'local_day', 'version', 'marks'], chunk.map((day) => [day.deployment, day.local_day, version, day.marks]), null)
+    await store.insert('day_marks', ['deployment', 'local_day', 'marks', 'folded', 'version'], chunk.map((day) => [day.deployment, day.local_day, 0, day.marks, version]), null)
   }
   await dropOldVersions(store)
 }
@@ -65,7 +65,7 @@ export async function foldDays(store: Store, days: readonly MarkedDay[], options
 async function dropOldVersions(store: Store): Promise<void> {
   for (const name of foldNames) {
     await store.command(
-      `DELETE FROM fold_${name} WHERE (deployment, local_day, version) NOT IN (SELECT deployment, local_day, version FROM fold_days FINAL)`,
+      `DELETE FROM fold_${name} WHERE (deployment, local_day, version) NOT IN (SELECT deployment, local_day, max(version) FROM day_marks GROUP BY deployment, local_day)`,
     )
   }
 }

@@ -187,6 +187,22 @@ const toTop = (definition: MetricDefinition, request: MetricRequest, rows: reado
       ...toValue(definition, Number(row.numerator), Number(row.denominator ?? 0)),
     }))
 
+const inFlight = new WeakMap<Store, Map<string, Promise<unknown[]>>>()
+
+/** Asks once what several panels of a board ask at the same time. */
+function queryOnce<Row>(store: Store, sql: string, parameters: QueryParameters): Promise<Row[]> {
+  let asked = inFlight.get(store)
+  if (!asked) inFlight.set(store, (asked = new Map()))
+  const key = JSON.stringify([sql, parameters])
+  let answer = asked.get(key)
+  if (!answer) {
+    const flights = asked
+    answer = store.query<Row>(sql, parameters, { max_execution_time: 30 }).finally(() => flights.delete(key))
+    asked.set(key, answer)
+  }
+  return answer as Promise<Row[]>
+}
+
 /**
  * Answers a published number for some deployments and a range of local days.
  * @throws NOT_FOUND, INVALID_REQUEST naming the parameter, STORE_UNAVAILABLE.
@@ -205,10 +221,10 @@ export async function queryMetric(store: Store, id: string, request: MetricReque
   const [rows, coverageRows, refusedRows, dataRows] = none
     ? [[], [], [], []]
     : await Promise.all([
-        store.query<DayRow>(readMetricSql(definition.id), own, { max_execution_time: 30 }),
-        definition.id === 'visitor_coverage' ? Promise.resolve(null) : store.query<DayRow>(readMetricSql('visitor_coverage'), parameters, { max_execution_time: 30 }),
-        store.query<DayRow>(readMetricSql('refused_events'), { ...parameters, limit: 1_000 }),
-        store.query<{ deployment: string; data_to: string }>(readMetricSql('data_to'), { deployments: parameters.deployments! }),
+        queryOnce<DayRow>(store, readMetricSql(definition.id), own),
+        definition.id === 'visitor_coverage' ? Promise.resolve(null) : queryOnce<DayRow>(store, readMetricSql('visitor_coverage'), parameters),
+        queryOnce<DayRow>(store, readMetricSql('refused_events'), { ...parameters, limit: 1_000 }),
+        queryOnce<{ deployment: string; data_to: string }>(store, readMetricSql('data_to'), { deployments: parameters.deployments! }),
       ])
   const covered = coverageRows ?? rows
   const sum = (list: readonly DayRow[], field: 'numerator' | 'denominator'): number => list.reduce((total, row) => total + Number(row[field] ?? 0), 0)

@@ -66,14 +66,14 @@ export function renderComparison(options: ComparisonOptions): Html {
   const row = (deployment: ListedDeployment): Html => {
     const seen = lastSeen.get(deployment.id)
     const careful = notes(deployment.id)
-    return html`<tr>
-      <th scope="row">
+    return html`<tr role="row">
+      <th scope="row" role="rowheader">
         <a href="/deployments/${deployment.id}">${deployment.title}</a
         ><span class="aside">${deployment.appName} · ${deployment.organisationName}</span>
       </th>
       ${columns.map((column) => {
         const figure = column.now.get(deployment.id)
-        return html`<td class="num">
+        return html`<td class="num" role="cell" data-label="${column.title}">
           <span class="value">${renderFigure(figure, column.unit)}</span
           >${figure && column.before && column.unit === 'count' && renderChange(figure, column.before.get(deployment.id) ?? null, column.unit, column.better)}${figure && basisOf(figure, column.metric).map((line) => html`<span class="aside">${line}</span>`)}
         </td>`
@@ -81,7 +81,7 @@ export function renderComparison(options: ComparisonOptions): Html {
       <td role="cell" data-label="${text.board.lastSeen}">
         ${seen === undefined || seen === 0 ? text.board.never : html`<time datetime="${new Date(seen).toISOString()}">${formatAgo(seen, now)}</time>`}
       </td>
-      <td>
+      <td role="cell" data-label="${text.board.quality}">
         ${careful.length === 0 ? html`<span class="aside">${text.board.fine}</span>` : html`<span class="careful">${careful.join('; ')}</span>`}
       </td>
     </tr>`
@@ -89,6 +89,7 @@ export function renderComparison(options: ComparisonOptions): Html {
   const head = (id: string, title: string, numeric: boolean): Html =>
     html`<th
       scope="col"
+      role="columnheader"
       ${numeric && raw(' class="num"')}${view.sort === id && raw(` aria-sort="${numeric || id === 'last_seen' ? 'descending' : 'ascending'}"`)}
     >
       <a href="${address({ sort: id })}"
@@ -117,7 +118,7 @@ export function renderComparison(options: ComparisonOptions): Html {
           ${panel.title}
         </caption>
         <thead role="rowgroup">
-          <tr>
+          <tr role="row">
             ${head('title', text.board.deployment, false)}${columns.map(({ metric, title }) => head(metric, title, true))}${head('last_seen', text.board.lastSeen, false)}
             <th scope="col" role="columnheader">${text.board.quality}</th>
           </tr>
@@ -127,8 +128,8 @@ export function renderComparison(options: ComparisonOptions): Html {
             html`<tbody role="rowgroup">
               ${
                 name !== '' &&
-                html`<tr class="group">
-                  <th scope="rowgroup" colspan="${width}">${name}</th>
+                html`<tr class="group" role="row">
+                  <th scope="rowgroup" role="rowheader" colspan="${width}">${name}</th>
                 </tr>`
               }${members.map(row)}
             </tbody>`,

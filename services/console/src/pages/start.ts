@@ -43,7 +43,7 @@ export function startPage(app: FastifyInstance, web: Web): void {
     const hint = (id: string, words: string) => html`<p id="hint-${id}" class="problem" hidden>${words}</p>`
     const body = html`<div class="start">
       <div class="heading">
-        <h1>${text.start.title}</h1>
+        <h1>${text.start.title(count)}</h1>
         <p class="lead">${text.start.lead}</p>
       </div>
       <ol class="story">
@@ -55,9 +55,11 @@ export function startPage(app: FastifyInstance, web: Web): void {
         data-number="${numberAddress}"
         aria-label="${text.start.number}"
       >
-        <ol class="progress" role="status">
-          ${step('received', text.start.received, text.start.receivedWait, text.start.receivedDone)}${step('board', text.start.board, text.start.boardWait, text.start.boardDone)}
-        </ol>
+        <div role="status">
+          <ol class="progress">
+            ${step('received', text.start.received, text.start.receivedWait, text.start.receivedDone)}${step('board', text.start.board, text.start.boardWait, text.start.boardDone)}
+          </ol>
+        </div>
         <div class="arrival-number">
           <p class="number" id="start-number" data-value="${count}">${formatCount(count)}</p>
           <p>${text.start.number}</p>
@@ -99,6 +101,6 @@ export function startPage(app: FastifyInstance, web: Web): void {
     // The page is measured like any other: by the tag, here from the same host whatever name it was opened under.
     const tag = html`<script defer src="/footfall.js" data-key="${first.key}"></script>`
     const scripts = [web.script('start'), tag, web.script('copy')]
-    return web.send(reply, renderPage({ title: text.start.nextTitle, assets: web.assets, session, scripts, body }))
+    return web.send(reply, renderPage({ title: text.start.tabTitle, assets: web.assets, session, scripts, body }))
   })
 }

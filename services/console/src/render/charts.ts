@@ -122,7 +122,7 @@ function clean(svg: string, chart: Chart, size: keyof typeof sizes): string {
     .replace(/zr\d+-c(\d+)/g, `${name}-c$1`)
     .replace(/#0\d0\d0\d\b/g, (colour) => sentinel.get(colour) ?? colour)
   return (
-    `<svg class="chart chart-${size}" role="img" aria-labelledby="${name}-title ${name}-desc" viewBox="0 0 ${width} ${height}"` +
+    `<svg class="chart chart-${chart.bars === true ? 'only' : size}" role="img" aria-labelledby="${name}-title ${name}-desc" viewBox="0 0 ${width} ${height}"` +
     ` xmlns="http://www.w3.org/2000/svg"><title id="${name}-title">${escapeHtml(chart.title)}</title>` +
     `<desc id="${name}-desc">${escapeHtml(chart.summary)}</desc>${body}`
   )
@@ -141,7 +141,8 @@ export async function drawChart(chart: Chart): Promise<Html> {
       drawing.dispose()
     }
   }
-  return raw(draw('wide') + draw('narrow'))
+  // A few bars stand beside their table: the narrow drawing fits there at any width.
+  return raw(chart.bars === true ? draw('narrow') : draw('wide') + draw('narrow'))
 }
 
 /** The course of a few numbers as a thin line without axes: a hint beside a big number, which says the same in words. */

@@ -143,7 +143,7 @@ async function renderTrend(panel: Extract<Panel, { shape: 'trend' }>, numbers: P
 
 /** The words for a value of a dimension. */
 function nameOf(panel: { metric: string }, value: string): string {
-  if (value === '') return text.board.unknown
+  if (value === '') return panel.metric === 'top_referrers' ? text.board.noReferrer : text.board.unknown
   if (panel.metric === 'refused_events')
     return (text.refusals as Readonly<Record<string, readonly [string, string]>>)[value]?.[0] ?? value
   if (panel.metric === 'event_names') return text.live.names[value] ?? value

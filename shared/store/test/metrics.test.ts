@@ -1,0 +1,227 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { EventRecord } from '@footfall/contracts/event'
+import { checkFolds, dirtyDays, foldDays } from '../src/fold.ts'
+import { metricDefinitions, queryMetric, readMetricSql, type MetricRequest } from '../src/metrics.ts'
+import { insertRecords, makeRecord, startTestEngine, type TestEngine } from './engine.ts'
+
+const day = '2026-03-10'
+const noon = Date.parse(`${day}T12:00:00Z`)
+const minute = 60_000
+const later = Date.parse('2026-03-20T00:00:00Z')
+const deployments = ['a', 'b'].map((id) => ({ id, time_zone: 'UTC' }))
+
+let engine: TestEngine
+beforeAll(async () => {
+  engine = await startTestEngine()
+})
+afterAll(() => engine.close())
+beforeEach(async () => {
+  for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys']) await engine.store.command(`TRUNCATE TABLE ${table}`)
+})
+
+const insert = (records: readonly EventRecord[]) => insertRecords(engine.store, records)
+const foldAll = async () => foldDays(engine.store, await dirtyDays(engine.store, () => '2026-03-20'), { version: 1 })
+const ask = (id: string, more: Partial<MetricRequest> = {}) =>
+  queryMetric(engine.store, id, { deployments: deployments.slice(0, 1), from: day, to: day, interval: 'total', now: later, ...more })
+const valueOf = async (id: string, more: Partial<MetricRequest> = {}) => (await ask(id, more)).rows[0]?.value
+
+describe('sessions', () => {
+  test('are a visitor’s events of a day, cut where more than 30 minutes pass', async () => {
+    await insert([0, 10, 40, 71, 72].map((at) => makeRecord({ at: noon + at * minute, visitor: '7' })))
+    expect(await valueOf('sessions')).toBe(2)
+    await insert([makeRecord({ at: noon + 102 * minute + 1, visitor: '7' })])
+    expect([await valueOf('sessions'), await valueOf('bounce_rate')]).toEqual([3, 1 / 3])
+  })
+
+  test('need a visitor: views without one are counted as views and shown as coverage', async () => {
+    await insert([makeRecord({ at: noon, visitor: '0' }), makeRecord({ at: noon, visitor: '1' })])
+    expect(await ask('page_views')).toMatchObject({ rows: [{ value: 2 }], coverage: { visitors: 0.5 } })
+    expect([await valueOf('sessions'), await valueOf('daily_visitors')]).toEqual([1, 1])
+  })
+
+  test('know nothing of bots and tests', async () => {
+    await insert([makeRecord({ at: noon, bot: true }), makeRecord({ at: noon, test: true }), makeRecord({ at: noon })])
+    expect([await valueOf('page_views'), await valueOf('sessions'), await valueOf('bot_share')]).toEqual([1, 1, 0.5])
+  })
+})
+
+describe('journeys', () => {
+  const start = (at: number, more: Partial<EventRecord> = {}) => makeRecord({ at, name: 'journey_start', journey: 'pay', visitor: '1', ...more })
+  const complete = (at: number, more: Partial<EventRecord> = {}) => makeRecord({ at, name: 'journey_complete', journey: 'pay', outcome: 'completed', visitor: '1', ...more })
+  const counts = async (more: Partial<MetricRequest> = {}) => ({
+    started: await valueOf('journeys_started', more),
+    completed: await valueOf('journeys_completed', more),
+    joined: await valueOf('journey_joined_share', more),
+    ambiguous: await valueOf('journey_ambiguous_share', more),
+  })
+
+  test.each<[string, () => EventRecord[], object]>([
+    ['with an id', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
+    ['over a form of four pages that loses the id', () => [start(noon, { journey_id: 'x' }), complete(noon + 9 * minute)], { started: 1, completed: 1, joined: 1, ambiguous: 0 }],
+    ['twice with one id, as the back button does, is one start', () => [start(noon, { journey_id: 'x' }), start(noon + 1, { journey_id: 'x' }), complete(noon + 2, { journey_id: 'x' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
+    ['completed twice counts once', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x' }), complete(noon + 2, { journey_id: 'x' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
+    ['in two tabs: each completion takes a start, the latest first, and the first is ambiguous', () => [start(noon), start(noon + 1), complete(noon + 2), complete(noon + 3)], { started: 2, completed: 2, joined: 1, ambiguous: 0.5 }],
+    ['more completions than starts stay below 100 %', () => [start(noon), complete(noon + 1), complete(noon + 2), complete(noon + 3)], { started: 1, completed: 1, joined: 1, ambiguous: 0 }],
+    ['a completion before its start joins nothing', () => [complete(noon), start(noon + 1)], { started: 1, completed: 0, joined: null, ambiguous: null }],
+    ['another visitor’s completion joins nothing', () => [start(noon), complete(noon + 1, { visitor: '2' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
+    ['another journey’s completion joins nothing', () => [start(noon), complete(noon + 1, { journey: 'other' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
+    ['an outcome that is no completion', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x', outcome: 'failed' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
+    ['an outcome that is one', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x', outcome: 'not_eligible' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
+    ['without a visitor and without an id cannot be joined', () => [start(noon, { visitor: '0' }), complete(noon + 1, { visitor: '0' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
+  ])('%s', async (_name, make, expected) => {
+    await insert(make())
+    expect(await counts()).toEqual(expected)
+    await foldAll()
+    expect(await counts()).toEqual(expected)
+  })
+
+  test('that end after midnight belong to the day they began, and to no other', async () => {
+    const eve = Date.parse('2026-03-10T23:58:00Z')
+    await insert([start(eve, { journey_id: 'x' }), complete(eve + 5 * minute, { journey_id: 'x' })])
+    expect(await counts()).toMatchObject({ started: 1, completed: 1 })
+    expect(await counts({ from: '2026-03-11', to: '2026-03-11' })).toMatchObject({ started: 0, completed: 0 })
+  })
+})
+
+test('every number is the same from events and from folds, and as counted by plain loops', async () => {
+  const event = fc.record({
+    deployment: fc.constantFrom('a', 'b'),
+    visitor: fc.constantFrom('0', '1', '2', '3'),
+    minutes: fc.integer({ min: 0, max: 1439 }),
+    name: fc.constantFrom('page_view', 'page_view', 'rating', 'journey_start', 'custom'),
+    bot: fc.boolean(),
+    path: fc.constantFrom('/', '/a', '/b'),
+    rating: fc.integer({ min: 1, max: 5 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 60 }), async (list) => {
+      for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys']) await engine.store.command(`TRUNCATE TABLE ${table}`)
+      const midnight = Date.parse(`${day}T00:00:00Z`)
+      const records = list.map(({ deployment, visitor, minutes, name, bot, path, rating }) =>
+        makeRecord({ at: midnight + minutes * minute, deployment, visitor, name, bot, path, ...(name === 'rating' ? { rating } : {}), ...(name.startsWith('journey') ? { journey: 'j' } : {}) }),
+      )
+      await insert(records)
+      for (const pass of ['events', 'folds'] as const) {
+        for (const { id } of deployments) {
+          const own = records.filter((record) => record.deployment === id && !record.bot)
+          const views = own.filter(({ name }) => name === 'page_view')
+          let sessions = 0
+          for (const visitor of ['1', '2', '3']) {
+            const times = own.filter((record) => record.visitor === visitor).map(({ at }) => at).sort((x, y) => x - y)
+            times.forEach((at, index) => (sessions += index === 0 || at - times[index - 1]! > 30 * minute ? 1 : 0))
+          }
+          const one = { deployments: deployments.filter((deployment) => deployment.id === id) }
+          const ratings = own.filter(({ rating }) => rating > 0)
+          expect(await valueOf('page_views', one), pass).toBe(views.length)
+          expect(await valueOf('sessions', one), pass).toBe(sessions)
+          expect(await valueOf('daily_visitors', one), pass).toBe(new Set(own.filter(({ visitor }) => visitor !== '0').map(({ visitor }) => visitor)).size)
+          expect(await valueOf('rating_count', one), pass).toBe(ratings.length)
+          const pages = (await ask('top_pages', one)).rows
+          for (const path of ['/', '/a', '/b']) expect(pages.find(({ dimension }) => dimension === path)?.value ?? 0, pass).toBe(views.filter((view) => view.path === path).length)
+        }
+        if (pass === 'events') {
+          await foldAll()
+          expect(await checkFolds(engine.store)).toEqual([])
+          expect(await dirtyDays(engine.store, () => '2026-03-20')).toEqual([])
+        }
+      }
+    }),
+    { numRuns: 8 },
+  )
+}, 180_000)
+
+describe('folds', () => {
+  test('that did not see an event which came meanwhile are not current', async () => {
+    await insert([makeRecord({ at: noon })])
+    const before = await dirtyDays(engine.store, () => '2026-03-20')
+    await insert([makeRecord({ at: noon })])
+    await foldDays(engine.store, before, { version: 1 })
+    expect(await dirtyDays(engine.store, () => '2026-03-20')).toHaveLength(1)
+    expect(await valueOf('page_views')).toBe(2)
+    await foldAll()
+    expect([await valueOf('page_views'), await checkFolds(engine.store)]).toEqual([2, []])
+  })
+
+  test('that were cut off before they counted change nothing', async () => {
+    await insert([makeRecord({ at: noon })])
+    await engine.store.command(`INSERT INTO fold_daily (deployment, local_day, version, page_views) VALUES ('a', '${day}', 99, 1000)`)
+    expect(await valueOf('page_views')).toBe(1)
+    await foldAll()
+    expect([await valueOf('page_views'), await checkFolds(engine.store)]).toEqual([1, []])
+  })
+
+  test('of a day whose events were erased are empty', async () => {
+    await insert([makeRecord({ at: noon })])
+    await foldAll()
+    await engine.store.command('ALTER TABLE events DELETE WHERE true')
+    await engine.store.insert('day_marks', ['deployment', 'local_day', 'marks'], [['a', day, 1]], null)
+    await foldAll()
+    expect([await valueOf('page_views'), await checkFolds(engine.store)]).toEqual([0, []])
+  })
+
+  test('leave open days alone', async () => {
+    await insert([makeRecord({ at: noon })])
+    expect(await dirtyDays(engine.store, () => day)).toEqual([])
+  })
+})
+
+describe('an answer', () => {
+  test('fills every period: 0 where nothing was counted, null with a reason where nothing can be said', async () => {
+    await insert([makeRecord({ at: noon })])
+    const own = [{ id: 'a', time_zone: 'UTC', launched_on: '2026-03-09', retired_on: '2026-03-11' }]
+    const { rows } = await ask('page_views', { deployments: own, from: '2026-03-08', to: '2026-03-12', interval: 'day' })
+    expect(rows.map(({ period, value, reason }) => [period, value, reason])).toEqual([
+      ['2026-03-08', null, 'not_launched'],
+      ['2026-03-09', 0, undefined],
+      ['2026-03-10', 1, undefined],
+      ['2026-03-11', 0, undefined],
+      ['2026-03-12', null, 'retired'],
+    ])
+  })
+
+  test('gives a rate its n and its interval, and null where it is not defined', async () => {
+    expect((await ask('journey_completion_rate')).rows[0]).toMatchObject({ value: null, n: 0, reason: 'no_starts' })
+    await insert([...Array.from({ length: 10 }, (_, index) => makeRecord({ at: noon + index, name: 'rating', rating: index < 9 ? 5 : 1 }))])
+    const [row] = (await ask('rating_satisfied')).rows
+    expect(row).toMatchObject({ value: 0.9, n: 10 })
+    // Newcombe's table: 9 of 10 is 59.6 % to 98.2 %.
+    expect([row!.low!.toFixed(3), row!.high!.toFixed(3)]).toEqual(['0.596', '0.982'])
+  })
+
+  test('means visitors per day over more than a day, and says over how many', async () => {
+    await insert([makeRecord({ at: noon }), makeRecord({ at: noon + 86_400_000, visitor: '1' }), makeRecord({ at: noon + 86_400_000, visitor: '2' })])
+    expect((await ask('daily_visitors', { to: '2026-03-11' })).rows[0]).toMatchObject({ value: 1.5, n: 2 })
+  })
+
+  test('names ISO weeks and months', async () => {
+    const week = await ask('page_views', { from: '2025-12-28', to: '2026-01-05', interval: 'week' })
+    expect(week.rows.map(({ period }) => period)).toEqual(['2025-W52', '2026-W01', '2026-W02'])
+    expect((await ask('page_views', { from: '2026-01-31', to: '2026-02-01', interval: 'month' })).rows.map(({ period }) => period)).toEqual(['2026-01', '2026-02'])
+  })
+
+  test('is complete only when the day is over', async () => {
+    expect((await ask('page_views', { now: noon })).complete).toBe(false)
+    expect((await ask('page_views')).complete).toBe(true)
+  })
+
+  test.each([
+    ['from after to', { from: '2026-03-11' }, 'from'],
+    ['no day', { from: '2026-02-30' }, 'from'],
+    ['a range too long', { from: '2020-01-01' }, 'to'],
+    ['a limit too large', { limit: 1_001 }, 'limit'],
+  ])('refuses %s and names the parameter', async (_name, more, parameter) => {
+    await expect(ask('page_views', more)).rejects.toMatchObject({ code: 'INVALID_REQUEST', message: expect.stringContaining(`${parameter}:`) as string })
+  })
+
+  test('takes a value of a dimension as text, whatever it is', async () => {
+    await insert([makeRecord({ at: noon, path: "/a'); DROP TABLE events; --" })])
+    expect((await ask('top_pages', { dimension: "/a'); DROP TABLE events; --" })).rows[0]).toMatchObject({ value: 1 })
+  })
+
+  test.each(metricDefinitions.map(({ id }) => id))('exists for %s, without data and for all deployments', async (id) => {
+    expect(readMetricSql(id)).not.toBe('')
+    expect((await ask(id, { deployments })).metric).toBe(id)
+    expect((await ask(id, { deployments: [] })).rows).toEqual([])
+  })
+})

@@ -22,6 +22,7 @@ const entries = {
   footfall: 'services/cli/src/main.ts',
   'embedded-clickhouse': 'services/embedded-clickhouse/src/main.ts',
   bench: 'bench/main.ts',
+  generator: 'bench/generator.ts',
   'ledger-check': 'test/ledger/main.ts',
 }
 const present = Object.entries(entries).filter(([, file]) => existsSync(join(root, file)))

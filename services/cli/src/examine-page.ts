@@ -17,7 +17,9 @@ const longestPage = 2_000_000
 export function findTag(page: string): Record<string, string> | null {
   for (const [, attributes = ''] of page.matchAll(/<script\b([^>]*)>/gi)) {
     const found: Record<string, string> = {}
-    for (const [, name = '', quoted, single, bare] of attributes.matchAll(/([a-z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+)))?/gi)) {
+    for (const [, name = '', quoted, single, bare] of attributes.matchAll(
+      /([a-z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+)))?/gi,
+    )) {
       found[name.toLowerCase()] = quoted ?? single ?? bare ?? ''
     }
     if (found['data-key'] !== undefined) return found
@@ -27,7 +29,12 @@ export function findTag(page: string): Record<string, string> | null {
 
 /** Whether a policy's directive lets an origin through; null when the policy does not speak of it. */
 export function policyAllows(policy: string, directives: readonly string[], target: URL, own: string): boolean | null {
-  const parsed = new Map(policy.split(';').map((part) => { const [name = '', ...sources] = part.trim().split(/\s+/); return [name.toLowerCase(), sources] as const }))
+  const parsed = new Map(
+    policy.split(';').map((part) => {
+      const [name = '', ...sources] = part.trim().split(/\s+/)
+      return [name.toLowerCase(), sources] as const
+    }),
+  )
   const sources = directives.map((name) => parsed.get(name)).find((found) => found !== undefined)
   if (!sources) return null
   return sources.some((source) => {
@@ -41,8 +48,10 @@ export function policyAllows(policy: string, directives: readonly string[], targ
 /** Looks at a page as a browser would: tag, key, origin, policy, mixed content. */
 export async function examinePage(address: string, server: Server | null): Promise<Finding[]> {
   const findings: Finding[] = []
-  const say = (level: Finding['level'], what: string, todo?: string): void => void findings.push({ level, what, ...(todo === undefined ? {} : { todo }) })
-  if (!/^https?:\/\//.test(address) || !URL.canParse(address)) throw new PipelineError('INVALID_REQUEST', `"${address}" is not an http or https address.`)
+  const say = (level: Finding['level'], what: string, todo?: string): void =>
+    void findings.push({ level, what, ...(todo === undefined ? {} : { todo }) })
+  if (!/^https?:\/\//.test(address) || !URL.canParse(address))
+    throw new PipelineError('INVALID_REQUEST', `"${address}" is not an http or https address.`)
   let response: Response
   try {
     response = await fetch(address, { signal: AbortSignal.timeout(10_000) })
@@ -55,7 +64,11 @@ export async function examinePage(address: string, server: Server | null): Promi
   if (!response.ok) say('warning', `the page answers ${response.status}`)
   const tag = findTag(page)
   if (!tag) {
-    say('error', 'no script tag with data-key is on the page', 'Put the snippet from the console before </head>. A tag that a script adds later is not seen here.')
+    say(
+      'error',
+      'no script tag with data-key is on the page',
+      'Put the snippet from the console before </head>. A tag that a script adds later is not seen here.',
+    )
     return findings
   }
   if (!tag.src) {
@@ -66,12 +79,21 @@ export async function examinePage(address: string, server: Server | null): Promi
   const endpoint = new URL(tag['data-endpoint'] ?? script.href.replace(/[^/]*$/, 'v1/events'), own)
   say('ok', `the tag loads ${script.href} and sends to ${endpoint.href}`)
   if (own.protocol === 'https:' && (script.protocol === 'http:' || endpoint.protocol === 'http:')) {
-    say('warning', 'an https page gets an http address: browsers block it', 'Give the server an https address and set PUBLIC_URL to it.')
+    say(
+      'warning',
+      'an https page gets an http address: browsers block it',
+      'Give the server an https address and set PUBLIC_URL to it.',
+    )
   }
-  const policies = [response.headers.get('content-security-policy'), /<meta[^>]+content-security-policy[^>]+content="([^"]*)"/i.exec(page)?.[1]].filter((policy) => typeof policy === 'string')
+  const policies = [
+    response.headers.get('content-security-policy'),
+    /<meta[^>]+content-security-policy[^>]+content="([^"]*)"/i.exec(page)?.[1],
+  ].filter((policy) => typeof policy === 'string')
   for (const policy of policies) {
-    if (policyAllows(policy, ['script-src-elem', 'script-src', 'default-src'], script, own.origin) === false) say('error', 'the page’s policy forbids the script', `Add ${script.origin} to script-src.`)
-    if (policyAllows(policy, ['connect-src', 'default-src'], endpoint, own.origin) === false) say('error', 'the page’s policy forbids sending', `Add ${endpoint.origin} to connect-src.`)
+    if (policyAllows(policy, ['script-src-elem', 'script-src', 'default-src'], script, own.origin) === false)
+      say('error', 'the page’s policy forbids the script', `Add ${script.origin} to script-src.`)
+    if (policyAllows(policy, ['connect-src', 'default-src'], endpoint, own.origin) === false)
+      say('error', 'the page’s policy forbids sending', `Add ${endpoint.origin} to connect-src.`)
   }
   try {
     const served = await fetch(script, { signal: AbortSignal.timeout(10_000) })
@@ -92,8 +114,10 @@ export async function examinePage(address: string, server: Server | null): Promi
   say('ok', `the key belongs to ${deployment.name ?? deployment.id}`)
   if (deployment.mode === 'off') say('warning', 'measurement of this deployment is switched off')
   const local = /^(localhost|127\.|\[::1\])/.test(own.hostname)
-  if (deployment.origins.includes(own.origin) || (local && deployment.origins.includes('http://localhost'))) say('ok', `${own.origin} is among its origins`)
-  else if (local || deployment.test_origins.includes(own.origin)) say('warning', `${own.origin} is for tests: shown live, not counted`)
+  if (deployment.origins.includes(own.origin) || (local && deployment.origins.includes('http://localhost')))
+    say('ok', `${own.origin} is among its origins`)
+  else if (local || deployment.test_origins.includes(own.origin))
+    say('warning', `${own.origin} is for tests: shown live, not counted`)
   else say('error', `${own.origin} is not among its origins`, 'Add it to the deployment under origins.')
   return findings
 }

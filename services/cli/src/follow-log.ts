@@ -64,10 +64,16 @@ export async function followLog(server: Server, deployment: string, path: string
         // One byte a character, as logs have them: a character that is cut in two stays whole.
         const parts = (rest + buffer.toString('latin1', 0, bytesRead)).split('\n')
         const last = parts.pop()!
-        const lines = parts.map((line) => Buffer.from(line, 'latin1').toString('utf8').replace(/\r$/, '').slice(0, 20_000))
+        const lines = parts.map((line) =>
+          Buffer.from(line, 'latin1').toString('utf8').replace(/\r$/, '').slice(0, 20_000),
+        )
         for (let start = 0; start < lines.length; start += linesPerRequest) {
-          const counts = await server.request<ImportCounts>('POST', `/api/v1/imports/${id}/lines`, { lines: lines.slice(start, start + linesPerRequest) })
-          process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${counts.lines} lines, ${counts.events} page views` : '')
+          const counts = await server.request<ImportCounts>('POST', `/api/v1/imports/${id}/lines`, {
+            lines: lines.slice(start, start + linesPerRequest),
+          })
+          process.stderr.write(
+            process.stderr.isTTY ? `\r\u001b[K${counts.lines} lines, ${counts.events} page views` : '',
+          )
         }
         rest = last
         position += bytesRead

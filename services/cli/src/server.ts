@@ -40,7 +40,10 @@ export async function findServer(config: Config): Promise<Server | null> {
     async request<Answer>(method: 'GET' | 'POST', path: string, body?: unknown) {
       const response = await fetch(url + path, {
         method,
-        headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       const answer = (await response.json()) as Answer | ErrorBody
@@ -56,7 +59,11 @@ export async function findServer(config: Config): Promise<Server | null> {
 /** @throws NOT_READY when no server runs on the data directory. */
 export async function needServer(config: Config): Promise<Server> {
   const server = await findServer(config)
-  if (!server) throw new PipelineError('NOT_READY', `No server runs on ${config.dataDirectory}: start it with "npx footfall start", or set DATA_DIR.`)
+  if (!server)
+    throw new PipelineError(
+      'NOT_READY',
+      `No server runs on ${config.dataDirectory}: start it with "npx footfall start", or set DATA_DIR.`,
+    )
   return server
 }
 
@@ -70,7 +77,11 @@ interface JobAnswer {
 
 /** Queues work, shows its progress, and resolves to its result. @throws JOB_FAILED */
 export async function runJob<Result>(server: Server, kind: string, payload: unknown, key?: string): Promise<Result> {
-  let job = await server.request<JobAnswer>('POST', '/api/v1/jobs', { kind, payload, ...(key === undefined ? {} : { key }) })
+  let job = await server.request<JobAnswer>('POST', '/api/v1/jobs', {
+    kind,
+    payload,
+    ...(key === undefined ? {} : { key }),
+  })
   let shown = ''
   while (job.state === 'waiting' || job.state === 'running') {
     await new Promise((resolve) => setTimeout(resolve, 300))

@@ -11,6 +11,8 @@ const guard = (cell: Cell): Cell => (typeof cell === 'string' && formulaStart.te
 export function printCsv(columns: readonly string[], rows: readonly (readonly Cell[])[]): string {
   return stringify([columns, ...rows.map((row) => row.map(guard))], {
     record_delimiter: '\r\n',
+    // A lone carriage return ends a row for many readers.
+    quoted_match: /\r/,
     cast: { boolean: (value) => (value ? 'true' : 'false') },
   })
 }

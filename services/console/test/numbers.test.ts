@@ -78,6 +78,7 @@ test('a change is told in words, and a difference too small to be seen is none',
   const words = (now: number, before: number, unit: 'count' | 'ratio') =>
     renderChange({ value: now }, { value: before }, unit, 'more')
       .markup.replace(/<[^>]+>/g, '')
+      .replace(/\s+/g, ' ')
       .trim()
   expect(words(120, 100, 'count')).toMatch(/20\.0% more than 100/)
   expect(words(0.5, 0.55, 'ratio')).toMatch(/5\.0 points down from 55\.0%/)

@@ -6,7 +6,12 @@ import type { Store } from '@footfall/store/open'
 import type { Logger } from '@footfall/telemetry/logger'
 import * as z from 'zod'
 
-const refusalSchema = z.object({ deployment: z.string(), reason: z.string(), at: z.number().int(), count: z.number().int().min(1) })
+const refusalSchema = z.object({
+  deployment: z.string(),
+  reason: z.string(),
+  at: z.number().int(),
+  count: z.number().int().min(1),
+})
 const maxRecords = 5_000
 
 /** Sums refusal samples per deployment, reason and minute: the rows of `refusals`. */
@@ -56,7 +61,12 @@ export async function startRefusalConsumer(options: {
         const values = batch.records.map(({ value }) => value)
         const digest = createHash('sha256')
         for (const value of values) digest.update(value)
-        await store.insert('refusals', ['deployment', 'minute', 'reason', 'refused'], toRows(values), `refusals:${log.logId}:${partition}:${next}-${batch.next}:${digest.digest('hex')}`)
+        await store.insert(
+          'refusals',
+          ['deployment', 'minute', 'reason', 'refused'],
+          toRows(values),
+          `refusals:${log.logId}:${partition}:${next}-${batch.next}:${digest.digest('hex')}`,
+        )
         await consumer.advance(partition, batch.next)
         next = batch.next
         end = undefined
@@ -71,7 +81,9 @@ export async function startRefusalConsumer(options: {
 
   const consumer = await log.consume(topics.refusals, 'store', {
     onAssigned(partition) {
-      runs.push(run(partition).catch((error: unknown) => logger.error({ err: error }, 'refusals are no longer counted')))
+      runs.push(
+        run(partition).catch((error: unknown) => logger.error({ err: error }, 'refusals are no longer counted')),
+      )
     },
     onRevoked: () => undefined,
   })

@@ -109,7 +109,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   /** Stops where store and log disagree on what was consumed: one of them comes from another moment. */
   const checkPosition = async (consumer: LogConsumer, partition: number): Promise<void> => {
     const { next, claimed } = await consumer.position(partition)
-    const [row] = await store.query<{ next: string; rows_end: string }>(readQuery('stored-position'), { log_id: log.logId, partition })
+    const [row] = await store.query<{ next: string; rows_end: string }>(readQuery('stored-position'), {
+      log_id: log.logId,
+      partition,
+    })
     const storeNext = Number(row?.next ?? 0)
     const rowsEnd = Number(row?.rows_end ?? 0)
     const agrees = (storeNext === next || storeNext === claimed) && rowsEnd <= (claimed ?? next)
@@ -182,11 +185,19 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
    * the token before the part: killed in between, or cut from power, it keeps only the token). They go in under a token
    * of their own.
    */
-  const verifyStored = async (range: Range, plan: ReturnType<typeof planBatch>, token: string, signal: AbortSignal): Promise<void> => {
+  const verifyStored = async (
+    range: Range,
+    plan: ReturnType<typeof planBatch>,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<void> => {
     const stored = await persist('the check of a claim', () => findStoredOffsets(store, range), signal)
     const rows = [...plan.events, ...plan.failed]
     if (rows.every(({ offset }) => stored.has(offset))) return
-    logger.warn({ partition: range.partition, base: range.base, end: range.end }, 'rows were gone although their token was kept')
+    logger.warn(
+      { partition: range.partition, base: range.base, end: range.end },
+      'rows were gone although their token was kept',
+    )
     await persist('the repair of a claim', () => insertRows(store, plan, `${token}:again-${now()}`, stored), signal)
   }
 
@@ -204,7 +215,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     if (!only) throw cause
     if (!second) {
       if (refused.has(only.offset)) throw cause
-      logger.error({ partition: range.partition, offset: only.offset, err: detail.slice(0, 200) }, 'the store refuses a row')
+      logger.error(
+        { partition: range.partition, offset: only.offset, err: detail.slice(0, 200) },
+        'the store refuses a row',
+      )
       return storeRange(consumer, range, records, true, new Map([...refused, [only.offset, detail]]), signal)
     }
     const middle = Math.floor(records.length / 2)
@@ -214,10 +228,19 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   }
 
   /** Reads `[from, end)` whole, whatever the limits of a batch. */
-  const readExactly = async (consumer: LogConsumer, partition: number, from: number, end: number): Promise<StoredRecord[]> => {
+  const readExactly = async (
+    consumer: LogConsumer,
+    partition: number,
+    from: number,
+    end: number,
+  ): Promise<StoredRecord[]> => {
     const records: StoredRecord[] = []
-    for (let next = from; next < end; ) {
-      const read = await consumer.read(partition, next, { maxRecords: Math.min(limits.maxRecords, end - next), maxBytes: limits.maxBytes, waitMs: 0 })
+    for (let next = from; next < end;) {
+      const read = await consumer.read(partition, next, {
+        maxRecords: Math.min(limits.maxRecords, end - next),
+        maxBytes: limits.maxBytes,
+        waitMs: 0,
+      })
       records.push(...read.records.filter(({ offset }) => offset < end))
       if (read.next === next) break
       next = read.next
@@ -226,8 +249,17 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   }
 
   /** Gathers a batch: what is there, and what comes within the flush interval, up to the limits. */
-  const gather = async (consumer: LogConsumer, partition: number, from: number, signal: AbortSignal): Promise<{ records: StoredRecord[]; next: number }> => {
-    const first = await consumer.read(partition, from, { maxRecords: limits.maxRecords, maxBytes: limits.maxBytes, waitMs: idleReadMs })
+  const gather = async (
+    consumer: LogConsumer,
+    partition: number,
+    from: number,
+    signal: AbortSignal,
+  ): Promise<{ records: StoredRecord[]; next: number }> => {
+    const first = await consumer.read(partition, from, {
+      maxRecords: limits.maxRecords,
+      maxBytes: limits.maxBytes,
+      waitMs: idleReadMs,
+    })
     const bytes = first.records.reduce((sum, { value }) => sum + value.length, 0)
     if (first.next === from || first.records.length >= limits.maxRecords || bytes >= limits.maxBytes * 0.9) return first
     await wait(limits.flushIntervalMs, signal)
@@ -246,7 +278,14 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
       const records = readRecords(await readExactly(consumer, partition, next, claimed))
       await exclusively(() =>
-        storeRange(consumer, { logId: log.logId, partition, base: next, end: claimed }, records, true, new Map(), signal),
+        storeRange(
+          consumer,
+          { logId: log.logId, partition, base: next, end: claimed },
+          records,
+          true,
+          new Map(),
+          signal,
+        ),
       )
     }
     while (!signal.aborted) {
@@ -290,7 +329,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     await Promise.all([...runs.values()].map(({ done }) => done))
     await consumer.close()
   }
-  const ended = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
+  const ended = new Promise<void>((resolve) =>
+    stopping.signal.addEventListener('abort', () => resolve(), { once: true }),
+  )
   return {
     done: Promise.race([ended, failed]),
     positions: () => positions,

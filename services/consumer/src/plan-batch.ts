@@ -46,7 +46,9 @@ export function readRecords(records: readonly StoredRecord[]): ReadRecord[] {
 export const idKey = (deployment: string, hex: string): string => `${hex}${deployment}`
 
 const within = (copy: EarlierCopy, event: EventRecord): boolean =>
-  event.source === 'import' || copy.keptForEver || Math.abs(event.received_at - copy.receivedAt) <= deduplicationWindowMs
+  event.source === 'import' ||
+  copy.keptForEver ||
+  Math.abs(event.received_at - copy.receivedAt) <= deduplicationWindowMs
 
 interface DeploymentCounts {
   read: number

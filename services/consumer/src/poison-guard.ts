@@ -14,7 +14,10 @@ export function createPoisonGuard(now: () => number): { check(counts: { read: nu
     check({ read, poison }) {
       const since = now() - windowMs
       batches = [...batches.filter(({ at }) => at >= since), { at: now(), read, poison }]
-      const all = batches.reduce((sum, batch) => ({ read: sum.read + batch.read, poison: sum.poison + batch.poison }), { read: 0, poison: 0 })
+      const all = batches.reduce((sum, batch) => ({ read: sum.read + batch.read, poison: sum.poison + batch.poison }), {
+        read: 0,
+        poison: 0,
+      })
       if (all.poison >= leastPoison && all.poison > all.read * mostShare) {
         throw new PipelineError('POISONED', `${all.poison} of ${all.read} records in 5 minutes.`)
       }

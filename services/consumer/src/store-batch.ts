@@ -12,14 +12,21 @@ export interface Range {
 }
 
 /** Earlier copies of the batch's ids, by `idKey`. One look-up a batch. */
-export async function findEarlierCopies(store: Store, records: readonly ReadRecord[], range: Range): Promise<Map<string, EarlierCopy[]>> {
+export async function findEarlierCopies(
+  store: Store,
+  records: readonly ReadRecord[],
+  range: Range,
+): Promise<Map<string, EarlierCopy[]>> {
   const ids = [...new Set(records.flatMap(({ event }) => (event ? [event.id.replaceAll('-', '')] : [])))]
   const found = new Map<string, EarlierCopy[]>()
   if (ids.length === 0) return found
-  const rows = await store.query<{ hex: string; deployment: string; received_at: string; kept_for_ever: boolean; content: number }>(
-    readQuery('find-ids'),
-    { ids, log_id: range.logId, partition: range.partition, base: range.base, end: range.end },
-  )
+  const rows = await store.query<{
+    hex: string
+    deployment: string
+    received_at: string
+    kept_for_ever: boolean
+    content: number
+  }>(readQuery('find-ids'), { ids, log_id: range.logId, partition: range.partition, base: range.base, end: range.end })
   for (const row of rows) {
     const key = idKey(row.deployment, row.hex)
     const copies = found.get(key) ?? []
@@ -48,7 +55,12 @@ const missing = (rows: BatchPlan['events'], stored: ReadonlySet<number> | null):
  * a crash only what is missing goes in, under the same token, so that a late copy of the first try changes nothing.
  * @param token names exactly the raw records of the range.
  */
-export async function insertRows(store: Store, plan: BatchPlan, token: string, stored: ReadonlySet<number> | null): Promise<void> {
+export async function insertRows(
+  store: Store,
+  plan: BatchPlan,
+  token: string,
+  stored: ReadonlySet<number> | null,
+): Promise<void> {
   await store.insert('events', eventColumns, missing(plan.events, stored), token)
   await store.insert('failed_events', failedColumns, missing(plan.failed, stored), token)
 }
@@ -67,4 +79,3 @@ export async function recordBatch(store: Store, plan: BatchPlan): Promise<void> 
   )
   await store.insert('ledger', ledgerColumns, plan.ledger, null)
 }
-

@@ -26,7 +26,8 @@ describe('the consumer, from the real log into the real store', () => {
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'footfall-consumer-'))
     log = await openEmbeddedEventLog({ directory, minFreeBytes: 0 })
-    for (const table of ['events', 'failed_events', 'event_ids', 'ledger', 'day_marks']) await test_.store.command(`TRUNCATE TABLE ${table}`)
+    for (const table of ['events', 'failed_events', 'event_ids', 'ledger', 'day_marks'])
+      await test_.store.command(`TRUNCATE TABLE ${table}`)
   })
   afterEach(async () => {
     for (const consumer of running.splice(0)) await consumer.close().catch(() => undefined)
@@ -48,13 +49,17 @@ describe('the consumer, from the real log into the real store', () => {
     return consumer
   }
   const append = (records: readonly EventRecord[]) =>
-    log.append(topics.events, records.map((record) => ({ key: record.deployment + record.id, value: JSON.stringify(record) })))
+    log.append(
+      topics.events,
+      records.map((record) => ({ key: record.deployment + record.id, value: JSON.stringify(record) })),
+    )
   const consumedTo = async (consumer: RunningConsumer, end: number): Promise<void> => {
     while ((consumer.positions().get(0) ?? -1) < end) {
       await Promise.race([consumer.done, new Promise((resolve) => setImmediate(resolve))])
     }
   }
-  const count = async (table: string): Promise<number> => Number((await test_.store.query<{ n: string }>(`SELECT count() AS n FROM ${table}`))[0]!.n)
+  const count = async (table: string): Promise<number> =>
+    Number((await test_.store.query<{ n: string }>(`SELECT count() AS n FROM ${table}`))[0]!.n)
 
   test('stores every event once, sets late ones aside and leaves out copies, in every later batch too', async () => {
     const first = Array.from({ length: 50 }, () => makeRecord({ at }))
@@ -64,7 +69,13 @@ describe('the consumer, from the real log into the real store', () => {
     await append(first)
     await consumedTo(consumer, 102)
     expect([await count('events'), await count('failed_events')]).toEqual([50, 1])
-    expect(await queryLedger(test_.store)).toMatchObject({ read: 102, stored: 50, failed: 1, deduplicated: 51, difference: 0 })
+    expect(await queryLedger(test_.store)).toMatchObject({
+      read: 102,
+      stored: 50,
+      failed: 1,
+      deduplicated: 51,
+      difference: 0,
+    })
   })
 
   test.each(points)('resolves what it left open when it ends at "%s", and stores nothing twice', async (point) => {
@@ -121,7 +132,10 @@ describe('the consumer, from the real log into the real store', () => {
   })
 
   test('stops rather than drain a log of poison', async () => {
-    await log.append(topics.events, Array.from({ length: 150 }, (_, index) => ({ key: String(index), value: '{"not":"an event"}' })))
+    await log.append(
+      topics.events,
+      Array.from({ length: 150 }, (_, index) => ({ key: String(index), value: '{"not":"an event"}' })),
+    )
     const consumer = await start()
     await expect(consumer.done).rejects.toMatchObject({ code: 'POISONED' })
     expect(await count('failed_events')).toBe(0)

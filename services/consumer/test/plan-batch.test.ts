@@ -26,7 +26,9 @@ describe('what becomes of a batch', () => {
     ['an import after a year', 8_760 * hour, 'import', 1],
   ] as const)('compares when the copies were received: %s', (_name, later, source, deduplicated) => {
     const record = makeRecord({ at, source, received_at: at + later })
-    const earlier = new Map<string, EarlierCopy[]>([[idKey('a', record.id.replaceAll('-', '')), [{ receivedAt: at, keptForEver: false, content: 0 }]]])
+    const earlier = new Map<string, EarlierCopy[]>([
+      [idKey('a', record.id.replaceAll('-', '')), [{ receivedAt: at, keptForEver: false, content: 0 }]],
+    ])
     expect(planBatch(toRead([record]), earlier, range).counts.deduplicated).toBe(deduplicated)
   })
 
@@ -66,7 +68,15 @@ describe('what becomes of a batch', () => {
       fc.property(fc.array(record, { maxLength: 40 }), (list) => {
         const records = toRead(
           list.map(({ id, deployment, late, broken, after }) =>
-            broken ? { broken } : makeRecord({ at, id: `0190aaaa-bbbb-7ccc-8ddd-00000000000${id}`, deployment, late, received_at: at + after * hour }),
+            broken
+              ? { broken }
+              : makeRecord({
+                  at,
+                  id: `0190aaaa-bbbb-7ccc-8ddd-00000000000${id}`,
+                  deployment,
+                  late,
+                  received_at: at + after * hour,
+                }),
           ),
         )
         const plan = planBatch(records, new Map(), range)
@@ -74,7 +84,8 @@ describe('what becomes of a batch', () => {
         expect(counts.read).toBe(list.length)
         expect(counts.stored + counts.failed + counts.deduplicated).toBe(counts.read)
         expect(plan.events).toHaveLength(counts.stored)
-        for (const [, , , , , read, stored, failed, deduplicated] of plan.ledger as number[][]) expect(read).toBe(stored! + failed! + deduplicated!)
+        for (const [, , , , , read, stored, failed, deduplicated] of plan.ledger as number[][])
+          expect(read).toBe(stored! + failed! + deduplicated!)
         // The same records come out the same.
         expect(planBatch(records, new Map(), range)).toEqual(plan)
       }),

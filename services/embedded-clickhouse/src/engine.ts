@@ -26,7 +26,11 @@ export interface Engine {
   readonly version: string
   readonly spoolDirectory: string
   /** Runs work in a session of its own: settings, parameters and temporary tables cannot leak to the next. */
-  run<Result>(lane: 'query' | 'insert', operation: Operation, work: (session: Session) => Promise<Result>): Promise<Result>
+  run<Result>(
+    lane: 'query' | 'insert',
+    operation: Operation,
+    work: (session: Session) => Promise<Result>,
+  ): Promise<Result>
   /** Ends a statement that is running. */
   kill(id: string): void
   close(): Promise<void>
@@ -124,7 +128,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       const owner = findOwner(join(data, 'status'))
       if (owner === null) throw error
       if (Date.now() > deadline) {
-        throw new Error(`The store's directory ${options.directory} is held by another process, number ${owner}: stop it first.`, { cause: error })
+        throw new Error(
+          `The store's directory ${options.directory} is held by another process, number ${owner}: stop it first.`,
+          { cause: error },
+        )
       }
       await new Promise((resolve) => setTimeout(resolve, 50))
     }

@@ -76,7 +76,16 @@ function printError(error: unknown, version: string): { code: number; status: nu
   const code = error instanceof EngineError ? error.code : Number(/Code: (\d+)/.exec(message)?.[1] ?? 1001)
   const start = message.indexOf('Code: ')
   const body = start >= 0 ? message.slice(start) : `Code: ${code}. DB::Exception: ${message} (STD_EXCEPTION)`
-  const status = code === 516 ? 403 : code === 60 || code === 81 ? 404 : code === 159 ? 408 : code === 241 || code === 1001 ? 500 : 400
+  const status =
+    code === 516
+      ? 403
+      : code === 60 || code === 81
+        ? 404
+        : code === 159
+          ? 408
+          : code === 241 || code === 1001
+            ? 500
+            : 400
   return { code, status, text: `${body.replace(/ ?\(version [^)]*\)/, '')} (version ${version})\n` }
 }
 
@@ -86,7 +95,8 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   let bytes = 0
   for await (const chunk of source as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > maxStatementBytes) throw new EngineError(62, 'Code: 62. DB::Exception: The statement is too large. (SYNTAX_ERROR)')
+    if (bytes > maxStatementBytes)
+      throw new EngineError(62, 'Code: 62. DB::Exception: The statement is too large. (SYNTAX_ERROR)')
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
@@ -110,14 +120,16 @@ function readOperation(url: URL, form: ReadonlyMap<string, string>): Operation {
   const settings = new Map<string, string>()
   const parameters = new Map<string, string>()
   const take = (name: string, value: string): void => {
-    if (!/^\w+$/.test(name)) throw new EngineError(115, `Code: 115. DB::Exception: Unknown setting ${JSON.stringify(name)}. (UNKNOWN_SETTING)`)
+    if (!/^\w+$/.test(name))
+      throw new EngineError(115, `Code: 115. DB::Exception: Unknown setting ${JSON.stringify(name)}. (UNKNOWN_SETTING)`)
     if (name.startsWith('param_')) parameters.set(name.slice(6), value)
     else if (!protocolNames.has(name)) settings.set(name, value)
   }
   for (const [name, value] of url.searchParams) take(name, value)
   for (const [name, value] of form) take(name, value)
   const database = url.searchParams.get('database') ?? 'footfall'
-  if (!/^\w+$/.test(database)) throw new EngineError(81, `Code: 81. DB::Exception: Database ${database} does not exist. (UNKNOWN_DATABASE)`)
+  if (!/^\w+$/.test(database))
+    throw new EngineError(81, `Code: 81. DB::Exception: Database ${database} does not exist. (UNKNOWN_DATABASE)`)
   return { id: url.searchParams.get('query_id') ?? newOperationId(), database, settings, parameters }
 }
 
@@ -135,7 +147,9 @@ export function createHttpServer(options: HttpOptions): Server {
     const iterator = chunks[Symbol.asyncIterator]()
     // The first chunk is pulled before the status line: most errors come before any output.
     let chunk = await iterator.next()
-    const gzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '') && new URL(request.url ?? '/', 'http://x').searchParams.get('enable_http_compression') === '1'
+    const gzip =
+      /\bgzip\b/.test(request.headers['accept-encoding'] ?? '') &&
+      new URL(request.url ?? '/', 'http://x').searchParams.get('enable_http_compression') === '1'
     const tag = randomBytes(8).toString('hex')
     response.writeHead(200, {
       'content-type': format.startsWith('JSON') ? 'application/x-ndjson; charset=UTF-8' : 'text/plain; charset=UTF-8',
@@ -143,7 +157,8 @@ export function createHttpServer(options: HttpOptions): Server {
       'x-clickhouse-format': format,
       'x-clickhouse-timezone': 'UTC',
       'x-clickhouse-server-display-name': 'footfall-embedded',
-      'x-clickhouse-summary': '{"read_rows":"0","read_bytes":"0","written_rows":"0","written_bytes":"0","total_rows_to_read":"0","result_rows":"0","result_bytes":"0","elapsed_ns":"0"}',
+      'x-clickhouse-summary':
+        '{"read_rows":"0","read_bytes":"0","written_rows":"0","written_bytes":"0","total_rows_to_read":"0","result_rows":"0","result_bytes":"0","elapsed_ns":"0"}',
       'x-clickhouse-exception-tag': tag,
       ...(gzip ? { 'content-encoding': 'gzip' } : {}),
     })
@@ -163,7 +178,13 @@ export function createHttpServer(options: HttpOptions): Server {
     await (gzip ? pipeline(body(), createGzip({ level: 1 }), response) : pipeline(body(), response))
   }
 
-  const runStatement = (request: IncomingMessage, response: ServerResponse, operation: Operation, statement: Statement, fallback: string): Promise<void> => {
+  const runStatement = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    operation: Operation,
+    statement: Statement,
+    fallback: string,
+  ): Promise<void> => {
     const format = statement.format ?? fallback
     // The engine streams nothing else.
     const isStreamed = ['SELECT', 'WITH'].includes(statement.verb)
@@ -186,13 +207,22 @@ export function createHttpServer(options: HttpOptions): Server {
   }
 
   /** An insert's rows go to a file first: data bytes never become SQL. */
-  const runInsert = async (request: IncomingMessage, response: ServerResponse, operation: Operation, statement: Statement): Promise<void> => {
+  const runInsert = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    operation: Operation,
+    statement: Statement,
+  ): Promise<void> => {
     const file = join(engine.spoolDirectory, randomUUID())
     try {
       await pipeline(request, createWriteStream(file, { mode: 0o600 }))
       if ((await stat(file)).size > 0) {
         const match = /^(\s*INSERT\s+INTO\s[\s\S]*?)(\s+SETTINGS\s[\s\S]*?)?\s+FORMAT\s+(\w+)\s*$/i.exec(statement.sql)
-        if (!match) throw new EngineError(62, 'Code: 62. DB::Exception: Expected INSERT INTO … FORMAT … with rows in the body. (SYNTAX_ERROR)')
+        if (!match)
+          throw new EngineError(
+            62,
+            'Code: 62. DB::Exception: Expected INSERT INTO … FORMAT … with rows in the body. (SYNTAX_ERROR)',
+          )
         const compression = request.headers['content-encoding'] === 'gzip' ? " COMPRESSION 'gzip'" : ''
         const sql = `${match[1]} FROM INFILE ${literal(file)}${compression}${match[2] ?? ''} FORMAT ${match[3]}`
         await engine.run('insert', operation, (session) => session.queryAsync(sql))
@@ -209,7 +239,10 @@ export function createHttpServer(options: HttpOptions): Server {
     if (url.pathname === '/ping') return void response.end('Ok.\n')
     const { user, password } = credentialsOf(request, url)
     if (!(same(user, options.user) && same(password, options.password))) {
-      throw new EngineError(516, `Code: 516. DB::Exception: ${user}: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)`)
+      throw new EngineError(
+        516,
+        `Code: 516. DB::Exception: ${user}: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)`,
+      )
     }
     const inUrl = url.searchParams.get('query')
     const type = request.headers['content-type'] ?? ''
@@ -217,19 +250,35 @@ export function createHttpServer(options: HttpOptions): Server {
     const form = isForm ? readForm(await readBody(request), type) : new Map<string, string>()
     const operation = readOperation(url, form)
     const urlStatement = inUrl === null ? null : readStatement(inUrl)
-    const hasRows = request.method === 'POST' && !isForm && urlStatement?.verb === 'INSERT' && urlStatement.format !== null
+    const hasRows =
+      request.method === 'POST' && !isForm && urlStatement?.verb === 'INSERT' && urlStatement.format !== null
     const statement = hasRows
       ? urlStatement
-      : readStatement(`${inUrl ?? ''}${isForm ? (form.get('query') ?? '') : (await readBody(request)).toString('utf8')}`)
-    if (statement.isMany) throw new EngineError(62, 'Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)')
+      : readStatement(
+          `${inUrl ?? ''}${isForm ? (form.get('query') ?? '') : (await readBody(request)).toString('utf8')}`,
+        )
+    if (statement.isMany)
+      throw new EngineError(
+        62,
+        'Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)',
+      )
     if (statement.reachesOut !== null) {
-      throw new EngineError(497, `Code: 497. DB::Exception: ${statement.reachesOut} is not allowed here. (ACCESS_DENIED)`)
+      throw new EngineError(
+        497,
+        `Code: 497. DB::Exception: ${statement.reachesOut} is not allowed here. (ACCESS_DENIED)`,
+      )
     }
     response.on('close', () => {
       if (!response.writableFinished) engine.kill(operation.id)
     })
-    const fallback = url.searchParams.get('default_format') ?? (typeof request.headers['x-clickhouse-format'] === 'string' ? request.headers['x-clickhouse-format'] : 'TabSeparated')
-    await (hasRows ? runInsert(request, response, operation, statement) : runStatement(request, response, operation, statement, fallback))
+    const fallback =
+      url.searchParams.get('default_format') ??
+      (typeof request.headers['x-clickhouse-format'] === 'string'
+        ? request.headers['x-clickhouse-format']
+        : 'TabSeparated')
+    await (hasRows
+      ? runInsert(request, response, operation, statement)
+      : runStatement(request, response, operation, statement, fallback))
   }
 
   return createServer({ keepAliveTimeout: 30_000, maxHeaderSize: 1024 * 1024 }, (request, response) => {
@@ -237,7 +286,9 @@ export function createHttpServer(options: HttpOptions): Server {
       if (response.headersSent) return response.destroy()
       const { code, status, text } = printError(error, engine.version)
       request.resume()
-      response.writeHead(status, { 'x-clickhouse-exception-code': String(code), 'content-type': 'text/plain; charset=UTF-8' }).end(text)
+      response
+        .writeHead(status, { 'x-clickhouse-exception-code': String(code), 'content-type': 'text/plain; charset=UTF-8' })
+        .end(text)
     })
   })
 }

@@ -101,8 +101,10 @@ export function createIngest(options: IngestOptions): Ingest {
   const register = async (app: FastifyInstance): Promise<void> => {
     await app.register(async (scope) => {
       scope.removeAllContentTypeParsers()
-      scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: config.MAX_SERVER_BODY_BYTES }, (_request, body, done) =>
-        done(null, body),
+      scope.addContentTypeParser(
+        '*',
+        { parseAs: 'buffer', bodyLimit: config.MAX_SERVER_BODY_BYTES },
+        (_request, body, done) => done(null, body),
       )
       scope.setErrorHandler(async (error: Error & { statusCode?: number; code?: string }, request, reply) => {
         const status = isPipelineError(error) ? error.status : (error.statusCode ?? 500)
@@ -118,16 +120,21 @@ export function createIngest(options: IngestOptions): Ingest {
         if (code === 'INTERNAL') logger.error({ err: error }, 'ingest failed')
         else refusals.count('', code === 'BODY_TOO_LARGE' ? 'body_too_large' : 'malformed', 1, '')
         const { message, hint } = errorTable[code]
-        if (request.headers.origin !== undefined) void reply.header('access-control-allow-origin', request.headers.origin).header('vary', 'Origin')
+        if (request.headers.origin !== undefined)
+          void reply.header('access-control-allow-origin', request.headers.origin).header('vary', 'Origin')
         return reply.code(errorTable[code].status).send({ error: { code, message, hint } })
       })
       const route = {
         parts,
         addressOf: createAddressReader(config.TRUSTED_PROXIES),
         maxBytes: config.MAX_SERVER_BODY_BYTES,
-        onOutcome: (outcome: { accepted: number }, delivery: { owner: KeyOwner | null; receivedAt: number; address: string }) => {
+        onOutcome: (
+          outcome: { accepted: number },
+          delivery: { owner: KeyOwner | null; receivedAt: number; address: string },
+        ) => {
           senders.note(delivery.address)
-          if (outcome.accepted > 0) metrics.received.inc({ deployment: delivery.owner?.deployment.id ?? '' }, outcome.accepted)
+          if (outcome.accepted > 0)
+            metrics.received.inc({ deployment: delivery.owner?.deployment.id ?? '' }, outcome.accepted)
           metrics.acceptSeconds.observe(Math.max(0, now() - delivery.receivedAt) / 1000)
         },
       }
@@ -143,7 +150,9 @@ export function createIngest(options: IngestOptions): Ingest {
         const reason = options.notReady()
         return reason === null ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', reason })
       })
-      scope.get('/metrics', async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()))
+      scope.get('/metrics', async (_request, reply) =>
+        reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+      )
     })
   }
 

@@ -10,8 +10,12 @@ function readZones(): ReadonlyMap<string, string> {
   for (const first of letters) {
     for (const second of letters) {
       const region = first + second
-      const locale = new Intl.Locale(`und-${region}`) as Intl.Locale & { timeZones?: string[]; getTimeZones?: () => string[] }
-      for (const zone of locale.getTimeZones?.() ?? locale.timeZones ?? []) if (!zones.has(zone)) zones.set(zone, region)
+      const locale = new Intl.Locale(`und-${region}`) as Intl.Locale & {
+        timeZones?: string[]
+        getTimeZones?: () => string[]
+      }
+      for (const zone of locale.getTimeZones?.() ?? locale.timeZones ?? [])
+        if (!zones.has(zone)) zones.set(zone, region)
     }
   }
   return zones
@@ -28,7 +32,10 @@ function networkOf(address: string): string | null {
  * Names the country of a sender, ISO 3166-1 alpha-2 or '': by a trusted proxy's header, else by the operator's
  * database, else by the browser's time zone.
  */
-export function createCountryFinder(options: { header: string | null; database: string | null }): (delivery: Delivery) => string {
+export function createCountryFinder(options: {
+  header: string | null
+  database: string | null
+}): (delivery: Delivery) => string {
   const reader = options.database === null ? null : new Reader<CountryResponse>(readFileSync(options.database))
   const header = options.header?.toLowerCase() ?? null
   let zones: ReadonlyMap<string, string> | null = null

@@ -45,7 +45,11 @@ export async function runPipeline(delivery: Delivery, parts: IngestParts): Promi
     const refusal = await appendToLog(kept, delivery, parts)
     if (refusal) return refuse(delivery, parts, refusal)
   }
-  return { accepted: kept.length, receipts: kept.length < delivery.drafts.length ? writeReceipts(delivery, parts) : [], refusal: null }
+  return {
+    accepted: kept.length,
+    receipts: kept.length < delivery.drafts.length ? writeReceipts(delivery, parts) : [],
+    refusal: null,
+  }
 }
 
 function refuse(delivery: Delivery, parts: IngestParts, refusal: Refusal): Outcome {
@@ -61,7 +65,8 @@ function writeReceipts(delivery: Delivery, parts: IngestParts): Receipt[] {
   for (const { index, raw, dropped, where } of delivery.drafts) {
     if (!dropped) continue
     parts.refusals.count(deployment, dropped, 1, where)
-    const id = typeof raw === 'object' && raw !== null && 'id' in raw && typeof raw.id === 'string' ? raw.id.slice(0, 64) : null
+    const id =
+      typeof raw === 'object' && raw !== null && 'id' in raw && typeof raw.id === 'string' ? raw.id.slice(0, 64) : null
     const { result, message } = dropReasons[dropped]
     receipts.push({ index, id, result, code: dropped, message: where ? `${message} (${where})` : message })
   }

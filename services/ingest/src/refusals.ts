@@ -12,18 +12,22 @@ export interface Refusals {
 }
 
 /** Counts refusals per deployment and reason between two drains. */
-export function createRefusals(options: { now: () => number; onCount?: (deployment: string, reason: DropReason, events: number) => void }): Refusals {
+export function createRefusals(options: {
+  now: () => number
+  onCount?: (deployment: string, reason: DropReason, events: number) => void
+}): Refusals {
   let counted = new Map<string, Map<string, RefusalRecord>>()
   return {
     count(deployment, reason, events, where) {
       options.onCount?.(deployment, reason, events)
       let ofDeployment = counted.get(deployment)
-      if (!ofDeployment) counted.set(deployment, (ofDeployment = new Map()))
+      if (!ofDeployment) counted.set(deployment, (ofDeployment = new Map<string, RefusalRecord>()))
       const full = ofDeployment.size >= samplesPerSecond
       const id = full ? reason : `${reason} ${where}`
       const known = ofDeployment.get(id)
       if (known) known.count += events
-      else ofDeployment.set(id, { v: 1, deployment, reason, at: options.now(), count: events, where: full ? '' : where })
+      else
+        ofDeployment.set(id, { v: 1, deployment, reason, at: options.now(), count: events, where: full ? '' : where })
     },
     drain() {
       const drained = [...counted.values()].flatMap((ofDeployment) => [...ofDeployment.values()])

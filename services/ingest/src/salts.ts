@@ -4,7 +4,10 @@ import { dirname } from 'node:path'
 import { shiftDay } from '@footfall/enrichment/local-time'
 import * as z from 'zod'
 
-const fileSchema = z.object({ v: z.literal(1), salts: z.record(z.string(), z.record(z.string(), z.string().length(64))) })
+const fileSchema = z.object({
+  v: z.literal(1),
+  salts: z.record(z.string(), z.record(z.string(), z.string().length(64))),
+})
 
 export interface SaltedDeployment {
   readonly id: string

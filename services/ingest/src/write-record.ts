@@ -5,10 +5,13 @@ import type { Delivery, Draft } from './delivery.ts'
 
 const noProps: Readonly<Record<string, string>> = Object.freeze({})
 
-function textProps(props: Record<string, string | number | boolean | null> | undefined): Readonly<Record<string, string>> {
+function textProps(
+  props: Record<string, string | number | boolean | null> | undefined,
+): Readonly<Record<string, string>> {
   if (!props) return noProps
   const texts: Record<string, string> = {}
-  for (const [name, value] of Object.entries(props)) if (value !== null) texts[cleanText(name)] = cleanText(String(value))
+  for (const [name, value] of Object.entries(props))
+    if (value !== null) texts[cleanText(name)] = cleanText(String(value))
   return texts
 }
 

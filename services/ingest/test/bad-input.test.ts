@@ -37,8 +37,80 @@ const send = async (body: string | Buffer, headers?: Record<string, string>) => 
 }
 
 /** Valid and invalid values by the grammar of RFC 8259, section by section. */
-const goodValues = ['{}', '[]', '""', '0', '-0', '1e5', '1E+5', '1.5e-5', 'true', 'null', '"\\u00e9"', '"\\ud83d\\ude00"', '"\\/"', '"é"', ' [ 1 , 2 ] ', '{"a":{"b":[{}]}}', '"\\u0000"', '"\\ud800"', '1e400', '9007199254740993', '"\u2028"', '{"a":1,"a":2}', '{"":0}']
-const badValues = ['', '{', '}', '[', ']', '[1,]', '[,1]', '[1 2]', '{"a"}', '{"a":}', '{"a":1,}', '{a:1}', "{'a':1}", '{"a":1 "b":2}', '01', '+1', '.5', '5.', '1e', '0x1', 'NaN', 'Infinity', '-Infinity', 'undefined', 'True', 'nul', '"', '"a', "'a'", '"\\x"', '"\\u12"', '"\t"', '"\n"', '/**/1', '1//', '[1]]', '{}{}', '`a`', '"\\"', '[1:2]', '{"a":1:2}', '--1', '1-', '- 1', '[-]', '{"a" "b"}', '\u00a01']
+const goodValues = [
+  '{}',
+  '[]',
+  '""',
+  '0',
+  '-0',
+  '1e5',
+  '1E+5',
+  '1.5e-5',
+  'true',
+  'null',
+  '"\\u00e9"',
+  '"\\ud83d\\ude00"',
+  '"\\/"',
+  '"é"',
+  ' [ 1 , 2 ] ',
+  '{"a":{"b":[{}]}}',
+  '"\\u0000"',
+  '"\\ud800"',
+  '1e400',
+  '9007199254740993',
+  '"\u2028"',
+  '{"a":1,"a":2}',
+  '{"":0}',
+]
+const badValues = [
+  '',
+  '{',
+  '}',
+  '[',
+  ']',
+  '[1,]',
+  '[,1]',
+  '[1 2]',
+  '{"a"}',
+  '{"a":}',
+  '{"a":1,}',
+  '{a:1}',
+  "{'a':1}",
+  '{"a":1 "b":2}',
+  '01',
+  '+1',
+  '.5',
+  '5.',
+  '1e',
+  '0x1',
+  'NaN',
+  'Infinity',
+  '-Infinity',
+  'undefined',
+  'True',
+  'nul',
+  '"',
+  '"a',
+  "'a'",
+  '"\\x"',
+  '"\\u12"',
+  '"\t"',
+  '"\n"',
+  '/**/1',
+  '1//',
+  '[1]]',
+  '{}{}',
+  '`a`',
+  '"\\"',
+  '[1:2]',
+  '{"a":1:2}',
+  '--1',
+  '1-',
+  '- 1',
+  '[-]',
+  '{"a" "b"}',
+  '\u00a01',
+]
 
 describe('JSON of every kind', () => {
   const transports = [
@@ -47,7 +119,10 @@ describe('JSON of every kind', () => {
     ['application/json; charset=utf-8', true],
   ] as const
   test.each(transports)('as %s, gzip %s: what is no JSON is refused with 400', async (type, gzip) => {
-    const pack = (text: string): [string | Buffer, Record<string, string>] => [gzip ? gzipSync(text) : text, { 'content-type': type, ...(gzip ? { 'content-encoding': 'gzip' } : {}) }]
+    const pack = (text: string): [string | Buffer, Record<string, string>] => [
+      gzip ? gzipSync(text) : text,
+      { 'content-type': type, ...(gzip ? { 'content-encoding': 'gzip' } : {}) },
+    ]
     for (const value of badValues) {
       // As the whole body, and as a value deep inside one that is right otherwise.
       for (const text of [value, makeBody([makeEvent()]).replace(/"at":\d+/, () => `"at":${value}`)]) {
@@ -59,7 +134,11 @@ describe('JSON of every kind', () => {
 
   test.each(transports)('as %s, gzip %s: what is JSON but no beacon gets a documented answer', async (type, gzip) => {
     for (const value of goodValues) {
-      for (const text of [value, makeBody().replace(/"events":/, () => `"events":${value},"more":`), makeBody([makeEvent()]).replace(/"url":"[^"]*"/, () => `"props":${value}`)]) {
+      for (const text of [
+        value,
+        makeBody().replace(/"events":/, () => `"events":${value},"more":`),
+        makeBody([makeEvent()]).replace(/"url":"[^"]*"/, () => `"props":${value}`),
+      ]) {
         const body = gzip ? gzipSync(text) : text
         await send(body, { 'content-type': type, ...(gzip ? { 'content-encoding': 'gzip' } : {}) })
       }
@@ -74,7 +153,10 @@ describe('JSON of every kind', () => {
   })
 
   test.each(['__proto__', 'constructor'])('a key "%s" pollutes nothing', async (name) => {
-    for (const body of [`{"${name}":{"prototype":{"hacked":1}},"key":"x"}`, makeBody([makeEvent()]).replace('"name"', `"props":{"${name}":{"prototype":{"hacked":1}}},"name"`)]) {
+    for (const body of [
+      `{"${name}":{"prototype":{"hacked":1}},"key":"x"}`,
+      makeBody([makeEvent()]).replace('"name"', `"props":{"${name}":{"prototype":{"hacked":1}}},"name"`),
+    ]) {
       await send(body)
       expect(({} as { hacked?: number }).hacked).toBeUndefined()
     }
@@ -88,12 +170,17 @@ describe('JSON of every kind', () => {
 })
 
 describe('limits, one below and one above', () => {
-  const receiptOf = async (event: Record<string, unknown>) => (await send(makeBody([event]))).answer.receipts?.[0]?.code ?? 'accepted'
+  const receiptOf = async (event: Record<string, unknown>) =>
+    (await send(makeBody([event]))).answer.receipts?.[0]?.code ?? 'accepted'
   test.each([
     ['name', (n: number) => ({ name: 'n'.repeat(n) }), 64],
     ['url', (n: number) => ({ url: `${origin}/`.padEnd(n, 'a') }), 2048],
     ['screen', (n: number) => ({ screen: 's'.repeat(n) }), 256],
-    ['props', (n: number) => ({ props: Object.fromEntries(Array.from({ length: n }, (_, index) => [`p${index}`, 1])) }), 64],
+    [
+      'props',
+      (n: number) => ({ props: Object.fromEntries(Array.from({ length: n }, (_, index) => [`p${index}`, 1])) }),
+      64,
+    ],
     ['prop name', (n: number) => ({ props: { ['p'.repeat(n)]: 1 } }), 64],
     ['prop text', (n: number) => ({ props: { p: 'x'.repeat(n) } }), 1024],
     ['app_version', (n: number) => ({ app_version: 'v'.repeat(n) }), 64],
@@ -107,7 +194,10 @@ describe('limits, one below and one above', () => {
 
   test('100 events a request; the 101st gets a receipt', async () => {
     const { answer } = await send(makeBody(Array.from({ length: 101 }, () => makeEvent())))
-    expect([answer.accepted, answer.receipts?.map(({ index, code }) => [index, code])]).toEqual([100, [[100, 'too_many_events']]])
+    expect([answer.accepted, answer.receipts?.map(({ index, code }) => [index, code])]).toEqual([
+      100,
+      [[100, 'too_many_events']],
+    ])
   })
 
   test('16 KiB an event', async () => {
@@ -115,7 +205,12 @@ describe('limits, one below and one above', () => {
       const props = Object.fromEntries(Array.from({ length: 15 }, (_, index) => [`p${index}`, 'x'.repeat(1024)]))
       const event = makeEvent({ props })
       const missing = bytes - JSON.stringify({ ...event, screen: '', app_version: '' }).length
-      return { ...event, screen: 's'.repeat(Math.min(256, missing)), app_version: '', props: { ...props, p15: 'x'.repeat(Math.max(0, missing - 256 - 9)) } }
+      return {
+        ...event,
+        screen: 's'.repeat(Math.min(256, missing)),
+        app_version: '',
+        props: { ...props, p15: 'x'.repeat(Math.max(0, missing - 256 - 9)) },
+      }
     }
     const exact = sized(16_384 - 9)
     const fill = 16_384 - JSON.stringify(exact).length
@@ -123,7 +218,9 @@ describe('limits, one below and one above', () => {
     const over = { ...exact, dataset: 'd'.repeat(250) }
     const filler = makeEvent({ props: { a: 'x'.repeat(1_000) } })
     const { answer } = await send(makeBody([over, filler]))
-    expect(answer.receipts?.[0]?.code ?? 'accepted').toBe(JSON.stringify(over).length > 16_384 ? 'event_too_large' : 'invalid_event')
+    expect(answer.receipts?.[0]?.code ?? 'accepted').toBe(
+      JSON.stringify(over).length > 16_384 ? 'event_too_large' : 'invalid_event',
+    )
   })
 
   test('64 KiB a body with a public key, whatever its compression', async () => {
@@ -160,16 +257,66 @@ describe('encodings', () => {
   test.each(['br', 'deflate', 'zstd', 'gzip, gzip', 'x-gzip'])('%s is refused with 415', async (encoding) => {
     expect((await send(brotliCompressSync(makeBody()), { 'content-encoding': encoding })).status).toBe(415)
   })
-  test.each(['text/html', 'application/xml', 'multipart/form-data; boundary=x', 'application/x-www-form-urlencoded', 'application/jsonp', 'x'])('the content type %s is refused with 415', async (type) => {
+  test.each([
+    'text/html',
+    'application/xml',
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded',
+    'application/jsonp',
+    'x',
+  ])('the content type %s is refused with 415', async (type) => {
     expect((await send(makeBody(), { 'content-type': type })).status).toBe(415)
   })
 })
 
 describe('text that breaks things', () => {
-  const naughty = ['\u0000', '\u202eabc', '\ud800', '𝕏', 'ﷺ', '😀👩‍👩‍👧', "'; DROP TABLE events; --", '" OR 1=1', '<script>alert(1)</script>', '{{7*7}}', '${7*7}', '../../etc/passwd', '%00', '%n%s', '=1+1', '@SUM(1)', '\\', '\\u0041', 'NULL', 'undefined', 'NaN', '-0', '1e400', '\r\n\r\n', '\t', 'İ', 'ﬀ', '\u{1F1EB}', '\u200b', '\ufeff', 'a\u0301', 'x'.repeat(1024)]
+  const naughty = [
+    '\u0000',
+    '\u202eabc',
+    '\ud800',
+    '𝕏',
+    'ﷺ',
+    '😀👩‍👩‍👧',
+    "'; DROP TABLE events; --",
+    '" OR 1=1',
+    '<script>alert(1)</script>',
+    '{{7*7}}',
+    '${7*7}',
+    '../../etc/passwd',
+    '%00',
+    '%n%s',
+    '=1+1',
+    '@SUM(1)',
+    '\\',
+    '\\u0041',
+    'NULL',
+    'undefined',
+    'NaN',
+    '-0',
+    '1e400',
+    '\r\n\r\n',
+    '\t',
+    'İ',
+    'ﬀ',
+    '\u{1F1EB}',
+    '\u200b',
+    '\ufeff',
+    'a\u0301',
+    'x'.repeat(1024),
+  ]
   test('arrives well-formed, without control characters, wherever it stands', async () => {
     for (const text of naughty) {
-      const { status, answer } = await send(makeBody([makeEvent({ name: 'naughty', props: { text }, screen: text.slice(0, 256) || 'x', dataset: text.slice(0, 256) || 'x', url: `${origin}/${encodeURIComponent(text.toWellFormed()).slice(0, 1_000)}` })]))
+      const { status, answer } = await send(
+        makeBody([
+          makeEvent({
+            name: 'naughty',
+            props: { text },
+            screen: text.slice(0, 256) || 'x',
+            dataset: text.slice(0, 256) || 'x',
+            url: `${origin}/${encodeURIComponent(text.toWellFormed()).slice(0, 1_000)}`,
+          }),
+        ]),
+      )
       expect([status, answer.accepted], JSON.stringify(text)).toEqual([202, 1])
     }
     const found = (await ingest.events()).filter(({ name }) => name === 'naughty')
@@ -177,7 +324,7 @@ describe('text that breaks things', () => {
     for (const { props, path, screen } of found) {
       for (const text of [props.text!, path, screen]) {
         expect(text.isWellFormed()).toBe(true)
-        // eslint-disable-next-line no-control-regex
+
         expect(text).not.toMatch(/[\u0000-\u001f\u007f\u202a-\u202e]/)
       }
     }
@@ -200,7 +347,10 @@ describe('raw sockets', () => {
     ['no HTTP at all', 'hello\r\n\r\n'],
     ['a header that is none', 'POST /v1/events HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n'],
     ['two lengths', 'POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na'],
-    ['a length and chunks', 'POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'],
+    [
+      'a length and chunks',
+      'POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
     ['a chunk that lies', 'POST /v1/events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n'],
   ])('%s is refused with 400', async (_name, text) => {
     expect(await talk(text)).toMatch(/^HTTP\/1\.1 400/)

@@ -13,8 +13,15 @@ const last = async () => (await ingest.events()).at(-1)!
 
 describe('an accepted event', () => {
   test('is in the log when 202 is answered, complete and clean', async () => {
-    const event = makeEvent({ url: `${origin}/schools/8123456/anna@example.org?token=canary#top`, referrer: 'https://www.search.example/q?secret=canary', props: { grade: 3, mail: 'anna@example.org' } })
-    const { status, answer } = await ingest.post(makeBody([event], { page_id: 'p1' }), { 'user-agent': 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1' })
+    const event = makeEvent({
+      url: `${origin}/schools/8123456/anna@example.org?token=canary#top`,
+      referrer: 'https://www.search.example/q?secret=canary',
+      props: { grade: 3, mail: 'anna@example.org' },
+    })
+    const { status, answer } = await ingest.post(makeBody([event], { page_id: 'p1' }), {
+      'user-agent':
+        'Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1',
+    })
     expect([status, answer]).toEqual([202, { accepted: 1, receipts: [] }])
     expect(await last()).toMatchObject({
       deployment: 'app',
@@ -73,7 +80,9 @@ describe('an accepted event', () => {
   })
 
   test('is marked when a bot sends it', async () => {
-    await ingest.post(makeBody(), { 'user-agent': 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)' })
+    await ingest.post(makeBody(), {
+      'user-agent': 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)',
+    })
     expect(await last()).toMatchObject({ bot: true })
   })
 
@@ -90,10 +99,20 @@ describe('an accepted event', () => {
 
 describe('a refused event', () => {
   test('gets a receipt while the others are accepted', async () => {
-    const { status, answer } = await ingest.post(makeBody([makeEvent(), makeEvent({ id: '1' }), makeEvent({ url: 'javascript:1' }), makeEvent({ rating: 6, name: 'rating' }), 7]))
+    const { status, answer } = await ingest.post(
+      makeBody([
+        makeEvent(),
+        makeEvent({ id: '1' }),
+        makeEvent({ url: 'javascript:1' }),
+        makeEvent({ rating: 6, name: 'rating' }),
+        7,
+      ]),
+    )
     expect(status).toBe(202)
     expect(answer.accepted).toBe(1)
-    expect(answer.receipts?.map(({ index, code, result }) => [index, code, result])).toEqual([1, 2, 3, 4].map((index) => [index, 'invalid_event', 'dropped']))
+    expect(answer.receipts?.map(({ index, code, result }) => [index, code, result])).toEqual(
+      [1, 2, 3, 4].map((index) => [index, 'invalid_event', 'dropped']),
+    )
     expect(answer.receipts?.[0]?.message).toContain('events[1].id')
   })
 
@@ -108,9 +127,16 @@ describe('a refused event', () => {
   })
 
   test('is told that measurement is off, or that its name is not declared', async () => {
-    expect((await ingest.post(makeBody([makeEvent()], { key: 'pk_test_off_key' }))).answer.receipts?.[0]?.code).toBe('mode_off')
-    expect((await ingest.post(makeBody([makeEvent({ name: 'unknown' })], { key: 'pk_test_strict_key' }))).answer.receipts?.[0]?.code).toBe('undeclared_name')
-    expect((await ingest.post(makeBody([makeEvent({ name: 'known' })], { key: 'pk_test_strict_key' }))).answer.accepted).toBe(1)
+    expect((await ingest.post(makeBody([makeEvent()], { key: 'pk_test_off_key' }))).answer.receipts?.[0]?.code).toBe(
+      'mode_off',
+    )
+    expect(
+      (await ingest.post(makeBody([makeEvent({ name: 'unknown' })], { key: 'pk_test_strict_key' }))).answer
+        .receipts?.[0]?.code,
+    ).toBe('undeclared_name')
+    expect(
+      (await ingest.post(makeBody([makeEvent({ name: 'known' })], { key: 'pk_test_strict_key' }))).answer.accepted,
+    ).toBe(1)
   })
 })
 
@@ -131,7 +157,11 @@ describe('a refused request', () => {
     ['a field nobody knows', { more: 1 }, origin, 400, 'INVALID_REQUEST'],
     ['seconds for milliseconds', { sent_at: 1_767_225_600 }, origin, 400, 'INVALID_REQUEST'],
   ])('%s', async (_name, fields, from, status, code) => {
-    const response = await fetch(`${ingest.url}/v1/events`, { method: 'POST', body: makeBody(undefined, fields), headers: from === null ? {} : { origin: from } })
+    const response = await fetch(`${ingest.url}/v1/events`, {
+      method: 'POST',
+      body: makeBody(undefined, fields),
+      headers: from === null ? {} : { origin: from },
+    })
     const answer = (await response.json()) as { error: { code: string; hint: string } }
     expect([response.status, answer.error.code]).toEqual([status, code])
     expect(answer.error.hint).not.toBe('')
@@ -139,25 +169,51 @@ describe('a refused request', () => {
 
   test('a server key needs no origin, and is known by its hash alone', async () => {
     const secret = await ingest.registry.createServerKey('app', 'test')
-    const response = await fetch(`${ingest.url}/v1/events`, { method: 'POST', body: makeBody(undefined, { key: secret }) })
+    const response = await fetch(`${ingest.url}/v1/events`, {
+      method: 'POST',
+      body: makeBody(undefined, { key: secret }),
+    })
     expect(response.status).toBe(202)
     expect(JSON.stringify([...ingest.registry.state().keys.values()])).not.toContain(secret)
   })
 
   test('a revoked key and a retired deployment end within the same second, without a restart', async () => {
-    await ingest.registry.apply({ deployments: [{ id: 'brief', app: 'a', organisation: 'o', time_zone: 'UTC', origins: [origin], mode: 'exempt', keys: ['pk_brief_one', 'pk_brief_two'] }] }, { actor: 'test' })
+    await ingest.registry.apply(
+      {
+        deployments: [
+          {
+            id: 'brief',
+            app: 'a',
+            organisation: 'o',
+            time_zone: 'UTC',
+            origins: [origin],
+            mode: 'exempt',
+            keys: ['pk_brief_one', 'pk_brief_two'],
+          },
+        ],
+      },
+      { actor: 'test' },
+    )
     expect((await ingest.post(makeBody(undefined, { key: 'pk_brief_one' }))).status).toBe(202)
     await ingest.registry.revoke({ key: 'pk_brief_one' }, 'test')
     expect((await ingest.post(makeBody(undefined, { key: 'pk_brief_one' }))).status).toBe(401)
     await ingest.registry.retire('deployment', 'brief', 'test')
-    expect((await ingest.post(makeBody(undefined, { key: 'pk_brief_two' }))).answer.receipts?.[0]?.code).toBe('deployment_retired')
+    expect((await ingest.post(makeBody(undefined, { key: 'pk_brief_two' }))).answer.receipts?.[0]?.code).toBe(
+      'deployment_retired',
+    )
   })
 })
 
 test('500 people behind one address are all counted with the limits as they come', async () => {
   const own = await startIngest({ RATE_LIMIT_PER_KEY: 2_000, RATE_LIMIT_PER_ADDRESS: 200 })
   try {
-    const people = await Promise.all(Array.from({ length: 500 }, (_, person) => own.post(makeBody([makeEvent(), makeEvent()]), { 'user-agent': `Mozilla/5.0 (X11; Linux x86_64) Firefox/${person}` })))
+    const people = await Promise.all(
+      Array.from({ length: 500 }, (_, person) =>
+        own.post(makeBody([makeEvent(), makeEvent()]), {
+          'user-agent': `Mozilla/5.0 (X11; Linux x86_64) Firefox/${person}`,
+        }),
+      ),
+    )
     expect(people.every(({ status, answer }) => status === 202 && answer.accepted === 2)).toBe(true)
     expect(new Set((await own.events()).map(({ visitor }) => visitor)).size).toBe(500)
   } finally {
@@ -168,9 +224,17 @@ test('500 people behind one address are all counted with the limits as they come
 test('a flood is asked to wait, and is told which events to send again', async () => {
   const own = await startIngest({ RATE_LIMIT_PER_KEY: 5, RATE_LIMIT_PER_ADDRESS: 5 }, () => 1_767_225_600_000)
   try {
-    const body = makeBody(Array.from({ length: 60 }, () => makeEvent({ at: 1_767_225_600_000 })), { sent_at: 1_767_225_600_000 })
+    const body = makeBody(
+      Array.from({ length: 60 }, () => makeEvent({ at: 1_767_225_600_000 })),
+      { sent_at: 1_767_225_600_000 },
+    )
     const { status, answer } = await own.post(body)
-    expect([status, answer.accepted, answer.receipts?.length, answer.receipts?.[0]?.result]).toEqual([202, 50, 10, 'retry'])
+    expect([status, answer.accepted, answer.receipts?.length, answer.receipts?.[0]?.result]).toEqual([
+      202,
+      50,
+      10,
+      'retry',
+    ])
     const refused = await own.post(body)
     expect([refused.status, refused.answer.error?.code]).toEqual([429, 'RATE_LIMITED'])
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
@@ -181,19 +245,25 @@ test('a flood is asked to wait, and is told which events to send again', async (
 
 describe('beside the beacon', () => {
   test('the pixel counts a page for pages without scripts', async () => {
-    const response = await fetch(`${ingest.url}/v1/pixel.gif?key=${key}`, { headers: { referer: `${origin}/plain?x=1` } })
+    const response = await fetch(`${ingest.url}/v1/pixel.gif?key=${key}`, {
+      headers: { referer: `${origin}/plain?x=1` },
+    })
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'image/gif'])
     expect(await last()).toMatchObject({ name: 'page_view', path: '/plain' })
   })
 
   test('the privacy page says what is counted and offers the objection', async () => {
     const text = await (await fetch(`${ingest.url}/privacy/app`)).text()
-    for (const part of ['The app', 'data@o.example', '13 months', `${origin}#footfall-opt-out`]) expect(text).toContain(part)
+    for (const part of ['The app', 'data@o.example', '13 months', `${origin}#footfall-opt-out`])
+      expect(text).toContain(part)
     expect((await fetch(`${ingest.url}/privacy/none`)).status).toBe(404)
   })
 
   test('a preflight is answered for any page, since answers hold nothing secret', async () => {
-    const response = await fetch(`${ingest.url}/v1/events`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
+    const response = await fetch(`${ingest.url}/v1/events`, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST' },
+    })
     expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([204, origin])
   })
 

@@ -20,7 +20,18 @@ export interface TestIngest {
   readonly ingest: Ingest
   readonly directory: string
   /** Posts a body as it is. */
-  post(body: string | Buffer, headers?: Record<string, string>): Promise<{ status: number; answer: { accepted?: number; receipts?: { index: number; code: string; result: string; message: string }[]; error?: { code: string; message: string; hint: string } }; headers: Headers }>
+  post(
+    body: string | Buffer,
+    headers?: Record<string, string>,
+  ): Promise<{
+    status: number
+    answer: {
+      accepted?: number
+      receipts?: { index: number; code: string; result: string; message: string }[]
+      error?: { code: string; message: string; hint: string }
+    }
+    headers: Headers
+  }>
   /** Every event that was appended so far. */
   events(): Promise<EventRecord[]>
   close(): Promise<void>
@@ -39,7 +50,10 @@ export const makeBody = (events: readonly unknown[] = [makeEvent()], fields: Rec
   JSON.stringify({ key, sent_at: Date.now(), events, ...fields })
 
 /** The real routes over a real log and registry, listening on loopback. */
-export async function startIngest(config: Partial<IngestOptions['config']> = {}, now?: () => number): Promise<TestIngest> {
+export async function startIngest(
+  config: Partial<IngestOptions['config']> = {},
+  now?: () => number,
+): Promise<TestIngest> {
   const directory = await mkdtemp(join(tmpdir(), 'footfall-ingest-'))
   const log = await openEmbeddedEventLog({ directory: join(directory, 'log'), minFreeBytes: 0 })
   const registry = await openRegistry({ log, snapshotFile: join(directory, 'registry.json') })
@@ -48,9 +62,38 @@ export async function startIngest(config: Partial<IngestOptions['config']> = {},
       organisations: [{ id: 'o', name: 'O', type: 'city', country: 'FI' }],
       apps: [{ id: 'a', name: 'A' }],
       deployments: [
-        { id: 'app', app: 'a', organisation: 'o', name: 'The app', url: origin, time_zone: 'Europe/Helsinki', origins: [origin], test_origins: ['https://test.example'], mode: 'exempt', contact: 'data@o.example', keys: [key] },
-        { id: 'off', app: 'a', organisation: 'o', time_zone: 'UTC', origins: [origin], mode: 'off', keys: ['pk_test_off_key'] },
-        { id: 'strict', app: 'a', organisation: 'o', time_zone: 'UTC', origins: [origin], mode: 'exempt', events: ['known'], keys: ['pk_test_strict_key'] },
+        {
+          id: 'app',
+          app: 'a',
+          organisation: 'o',
+          name: 'The app',
+          url: origin,
+          time_zone: 'Europe/Helsinki',
+          origins: [origin],
+          test_origins: ['https://test.example'],
+          mode: 'exempt',
+          contact: 'data@o.example',
+          keys: [key],
+        },
+        {
+          id: 'off',
+          app: 'a',
+          organisation: 'o',
+          time_zone: 'UTC',
+          origins: [origin],
+          mode: 'off',
+          keys: ['pk_test_off_key'],
+        },
+        {
+          id: 'strict',
+          app: 'a',
+          organisation: 'o',
+          time_zone: 'UTC',
+          origins: [origin],
+          mode: 'exempt',
+          events: ['known'],
+          keys: ['pk_test_strict_key'],
+        },
       ],
     },
     { actor: 'test' },
@@ -88,7 +131,11 @@ export async function startIngest(config: Partial<IngestOptions['config']> = {},
     ingest,
     directory,
     async post(body, headers = {}) {
-      const response = await fetch(`${url}/v1/events`, { method: 'POST', body, headers: { 'content-type': 'text/plain', origin, ...headers } })
+      const response = await fetch(`${url}/v1/events`, {
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'text/plain', origin, ...headers },
+      })
       return { status: response.status, answer: (await response.json()) as never, headers: response.headers }
     },
     async events() {

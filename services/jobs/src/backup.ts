@@ -35,14 +35,21 @@ async function sha256(file: string): Promise<string> {
 
 async function listFiles(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true, recursive: true })
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
 }
 
 /**
  * Writes a whole backup below `backups`: the store at a moment between two batches, then the log, which holds at least
  * what the store has. Events that arrive meanwhile are in the log's part or not at all, never halfway.
  */
-export async function backup(job: Job, context: JobContext, parts: BackupParts): Promise<{ directory: string; files: number; bytes: number }> {
+export async function backup(
+  job: Job,
+  context: JobContext,
+  parts: BackupParts,
+): Promise<{ directory: string; files: number; bytes: number }> {
   const { name = `backup-${job.id}` } = backupPayloadSchema.parse(job.payload)
   const target = join(parts.backupsDirectory, name)
   const building = `${target}.building`
@@ -67,10 +74,13 @@ export async function backup(job: Job, context: JobContext, parts: BackupParts):
   await context.progress({ done: 2, total: 3, note: 'checksums' })
   const files = await listFiles(building)
   const listed: { path: string; bytes: number; sha256: string }[] = []
-  for (const file of files) listed.push({ path: relative(building, file), bytes: (await stat(file)).size, sha256: await sha256(file) })
+  for (const file of files)
+    listed.push({ path: relative(building, file), bytes: (await stat(file)).size, sha256: await sha256(file) })
   const handle = await open(join(building, 'backup.json'), 'w', 0o600)
   try {
-    await handle.writeFile(`${JSON.stringify({ v: 1, made_at: new Date(parts.now()).toISOString(), files: listed }, null, 2)}\n`)
+    await handle.writeFile(
+      `${JSON.stringify({ v: 1, made_at: new Date(parts.now()).toISOString(), files: listed }, null, 2)}\n`,
+    )
     await handle.sync()
   } finally {
     await handle.close()

@@ -35,13 +35,22 @@ const recordSchema = z.object({ deployment: z.string(), local_day: z.string() })
  * Erases a deployment or a period of it from store, log and folds. Counted before anything goes, so that the ledger
  * still adds up; every step may be repeated.
  */
-export async function erase(job: Job, context: JobContext, parts: EraseParts): Promise<{ events: number; failed: number }> {
+export async function erase(
+  job: Job,
+  context: JobContext,
+  parts: EraseParts,
+): Promise<{ events: number; failed: number }> {
   const { store, log } = parts
   const payload = erasePayloadSchema.parse(job.payload)
   const known = checkpointSchema.safeParse(job.progress?.checkpoint)
   const states = await log.partitions(topics.events)
   const end = known.success ? known.data.end : Math.max(0, ...states.map((state) => state.end))
-  await context.progress({ done: 0, total: 4, note: 'waiting for the consumer', checkpoint: { end, counted: known.success && known.data.counted } })
+  await context.progress({
+    done: 0,
+    total: 4,
+    note: 'waiting for the consumer',
+    checkpoint: { end, counted: known.success && known.data.counted },
+  })
   await parts.consumedTo(end, context.signal)
 
   const bounds = { ...payload, log_id: log.logId, end }
@@ -70,7 +79,9 @@ export async function erase(job: Job, context: JobContext, parts: EraseParts): P
       if (offset >= end) return true
       try {
         const record = recordSchema.parse(JSON.parse(value.toString('utf8')))
-        return record.deployment !== payload.deployment || record.local_day < payload.from || record.local_day > payload.to
+        return (
+          record.deployment !== payload.deployment || record.local_day < payload.from || record.local_day > payload.to
+        )
       } catch {
         // What cannot be read belongs to nobody we know.
         return true

@@ -23,13 +23,20 @@ export function monthsBefore(at: number, months: number): number {
  * Takes out single events past their time; daily sums stay. They are counted before they go, and the count is kept
  * under the job's id, so a run that is cut off and repeated writes the same numbers.
  */
-export async function expireEvents(store: Store, job: Job, context: JobContext, options: { months: number; now: number }): Promise<{ events: number }> {
+export async function expireEvents(
+  store: Store,
+  job: Job,
+  context: JobContext,
+  options: { months: number; now: number },
+): Promise<{ events: number }> {
   const known = checkpointSchema.safeParse(job.progress?.checkpoint)
   const before = known.success ? known.data.before : monthsBefore(options.now, options.months)
   await context.progress({ done: 0, total: 2, checkpoint: { before, counted: known.success && known.data.counted } })
   let events = 0
   if (!(known.success && known.data.counted)) {
-    const rows = await store.query<{ deployment: string; events: string; failed: string }>(readQuery('count-expired'), { before })
+    const rows = await store.query<{ deployment: string; events: string; failed: string }>(readQuery('count-expired'), {
+      before,
+    })
     events = rows.reduce((sum, row) => sum + Number(row.events), 0)
     await store.insert(
       'removals',
@@ -40,7 +47,9 @@ export async function expireEvents(store: Store, job: Job, context: JobContext, 
     await context.progress({ done: 1, total: 2, checkpoint: { before, counted: true } })
   }
   for (const table of ['events', 'failed_events']) {
-    await store.command(`ALTER TABLE ${table} DELETE WHERE received_at < fromUnixTimestamp64Milli({before:Int64})`, { before })
+    await store.command(`ALTER TABLE ${table} DELETE WHERE received_at < fromUnixTimestamp64Milli({before:Int64})`, {
+      before,
+    })
   }
   await context.progress({ done: 2, total: 2, checkpoint: { before, counted: true } })
   return { events }
@@ -63,7 +72,9 @@ export async function forgetIds(store: Store): Promise<{ dropped: string[] }> {
     { oldest },
   )
   // A partition cannot be a parameter; only the engine's own days get into the text.
-  const dropped = partitions.map(({ partition }) => partition).filter((partition) => /^\d{4}-\d{2}-\d{2}$/.test(partition))
+  const dropped = partitions
+    .map(({ partition }) => partition)
+    .filter((partition) => /^\d{4}-\d{2}-\d{2}$/.test(partition))
   for (const partition of dropped) await store.command(`ALTER TABLE event_ids DROP PARTITION '${partition}'`)
   return { dropped }
 }

@@ -19,7 +19,10 @@ const linesSchema = z.strictObject({ lines: z.array(z.string().max(20_000)).max(
 function readBody<Output>(schema: z.ZodType<Output>, body: unknown): Output {
   const parsed = schema.safeParse(body ?? {})
   if (parsed.success) return parsed.data
-  throw new PipelineError('INVALID_REQUEST', parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`).join('; '))
+  throw new PipelineError(
+    'INVALID_REQUEST',
+    parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`).join('; '),
+  )
 }
 
 /** What a caller sees of a job; a checkpoint is the handler's own affair. */
@@ -42,13 +45,15 @@ export async function registerJobRoutes(app: FastifyInstance, parts: JobRoutePar
       if (granted !== 'admin') throw new PipelineError('FORBIDDEN')
     }
     scope.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
-      const known = isPipelineError(error) ? error : new PipelineError((error.statusCode ?? 500) < 500 ? 'INVALID_REQUEST' : 'INTERNAL', '', { cause: error })
+      const known = isPipelineError(error)
+        ? error
+        : new PipelineError((error.statusCode ?? 500) < 500 ? 'INVALID_REQUEST' : 'INTERNAL', '', { cause: error })
       return reply.code(errorTable[known.code].status).send(known.toBody())
     })
     scope.post('/api/v1/jobs', async (request, reply) => {
       requireAdmin(request)
       const body = (request.body ?? {}) as { kind?: unknown; payload?: unknown; key?: unknown }
-      const work = parseWork(String(body.kind ?? ''), body.payload ?? {})
+      const work = parseWork(typeof body.kind === 'string' ? body.kind : '', body.payload ?? {})
       const key = typeof body.key === 'string' ? { key: body.key.slice(0, 200) } : {}
       return reply.code(202).send(describe(await parts.queue.enqueue(queues.work, work, key)))
     })
@@ -60,10 +65,14 @@ export async function registerJobRoutes(app: FastifyInstance, parts: JobRoutePar
       requireAdmin(request)
       return reply.code(201).send({ id: await parts.feeds.start(readBody(feedSchema, request.body).deployment) })
     })
-    scope.post<{ Params: { id: string } }>('/api/v1/imports/:id/lines', { bodyLimit: 32 * 1024 * 1024 }, async (request) => {
-      requireAdmin(request)
-      return parts.feeds.add(request.params.id, readBody(linesSchema, request.body).lines)
-    })
+    scope.post<{ Params: { id: string } }>(
+      '/api/v1/imports/:id/lines',
+      { bodyLimit: 32 * 1024 * 1024 },
+      async (request) => {
+        requireAdmin(request)
+        return parts.feeds.add(request.params.id, readBody(linesSchema, request.body).lines)
+      },
+    )
     scope.get<{ Params: { id: string } }>('/api/v1/jobs/:id', async (request) => {
       requireAdmin(request)
       const job = await parts.queue.status(request.params.id)

@@ -26,7 +26,10 @@ export const workSchemas = {
   fold: z.strictObject({}),
 } as const
 export type WorkKind = keyof typeof workSchemas
-const workSchema = z.object({ kind: z.enum(['import', 'erase', 'replay', 'backup', 'demo', 'fold']), payload: z.unknown() })
+const workSchema = z.object({
+  kind: z.enum(['import', 'erase', 'replay', 'backup', 'demo', 'fold']),
+  payload: z.unknown(),
+})
 
 export interface JobsParts {
   readonly queue: JobQueue
@@ -89,7 +92,13 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
           now,
         })
       case 'erase':
-        return erase(own, context, { store, log, consumedTo: parts.consumedTo, refold: async () => void (await foldNow()), now })
+        return erase(own, context, {
+          store,
+          log,
+          consumedTo: parts.consumedTo,
+          refold: async () => void (await foldNow()),
+          now,
+        })
       case 'replay':
         return replayFailed(store, replayPayloadSchema.parse(payload), now)
       case 'backup':
@@ -116,11 +125,17 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
 /** Checks a request for work. @throws INVALID_REQUEST that names every fault. */
 export function parseWork(kind: string, payload: unknown): { kind: WorkKind; payload: unknown } {
   if (!(kind in workSchemas)) {
-    throw new PipelineError('INVALID_REQUEST', `"${kind}" is no kind of job; there are ${Object.keys(workSchemas).join(', ')}.`)
+    throw new PipelineError(
+      'INVALID_REQUEST',
+      `"${kind}" is no kind of job; there are ${Object.keys(workSchemas).join(', ')}.`,
+    )
   }
   const parsed = workSchemas[kind as WorkKind].safeParse(payload)
   if (!parsed.success) {
-    throw new PipelineError('INVALID_REQUEST', parsed.error.issues.map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.message}`).join('; '))
+    throw new PipelineError(
+      'INVALID_REQUEST',
+      parsed.error.issues.map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.message}`).join('; '),
+    )
   }
   return { kind: kind as WorkKind, payload: parsed.data }
 }

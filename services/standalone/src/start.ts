@@ -41,7 +41,10 @@ export interface Standalone {
 
 const fileOf = (url: string, scheme: string): string => {
   if (url.startsWith(`${scheme}:`)) return url.slice(scheme.length + 1)
-  throw new PipelineError('INVALID_REQUEST', `Standalone needs a ${scheme}: address, not ${url.split(':')[0]}:. Other engines run as services of their own.`)
+  throw new PipelineError(
+    'INVALID_REQUEST',
+    `Standalone needs a ${scheme}: address, not ${url.split(':')[0]}:. Other engines run as services of their own.`,
+  )
 }
 
 async function freePort(): Promise<number> {
@@ -69,7 +72,10 @@ async function writeServerFile(file: string, facts: Record<string, unknown>): Pr
  * store may come later, go and come back.
  * @throws LOG_LOCKED when another process holds the directory.
  */
-export async function startStandalone(config: Config, options: { logger?: Logger; demo?: boolean } = {}): Promise<Standalone> {
+export async function startStandalone(
+  config: Config,
+  options: { logger?: Logger; demo?: boolean } = {},
+): Promise<Standalone> {
   const logger = options.logger ?? createLogger(config.LOG_LEVEL)
   const metrics = createMetrics()
   const directory = config.dataDirectory
@@ -112,15 +118,21 @@ export async function startStandalone(config: Config, options: { logger?: Logger
     let logFailed: Error | null = null
     let end: (reason: Error) => void = () => undefined
     const failed = new Promise<Error>((resolve) => (end = resolve))
-    log.failed.then((error) => {
-      logFailed = error
-      logger.fatal({ err: error }, 'the event log failed')
-      end(error)
-    }, () => undefined)
+    log.failed.then(
+      (error) => {
+        logFailed = error
+        logger.fatal({ err: error }, 'the event log failed')
+        end(error)
+      },
+      () => undefined,
+    )
 
     const inLog = async (): Promise<number> => {
       const states = await log.partitions(topics.events)
-      return states.reduce((sum, { partition, end: last, start }) => sum + last - (consumer?.positions().get(partition) ?? start), 0)
+      return states.reduce(
+        (sum, { partition, end: last, start }) => sum + last - (consumer?.positions().get(partition) ?? start),
+        0,
+      )
     }
     const pause = (): Promise<() => void> => consumer?.pause() ?? Promise.resolve(() => undefined)
     const consumedTo = async (offset: number, signal: AbortSignal): Promise<void> => {
@@ -159,7 +171,8 @@ export async function startStandalone(config: Config, options: { logger?: Logger
     })
     await ingest.register(app)
     const signInLinks = createSignInLinks({ now: Date.now, ttlMs: 15 * 60_000 })
-    const authorise = (token: string): 'admin' | 'read' | null => (sameSecret(token, adminToken) ? 'admin' : registry.verifyToken(token))
+    const authorise = (token: string): 'admin' | 'read' | null =>
+      sameSecret(token, adminToken) ? 'admin' : registry.verifyToken(token)
     await registerConsole(app, {
       store,
       registry,
@@ -189,8 +202,14 @@ export async function startStandalone(config: Config, options: { logger?: Logger
 
     const ticking = setInterval(() => {
       ingest.tick().catch((error: unknown) => logger.error({ err: error }, 'upkeep of ingest'))
-      inLog().then((records) => metrics.lag.set(records), () => undefined)
-      log.stats().then(({ bytes }) => metrics.logBytes.set(bytes), () => undefined)
+      inLog().then(
+        (records) => metrics.lag.set(records),
+        () => undefined,
+      )
+      log.stats().then(
+        ({ bytes }) => metrics.logBytes.set(bytes),
+        () => undefined,
+      )
     }, 1_000)
     closers.push(async () => clearInterval(ticking))
 
@@ -210,20 +229,33 @@ export async function startStandalone(config: Config, options: { logger?: Logger
         logger.fatal({ err: error }, 'embedded ClickHouse can no longer be started')
         end(error)
       })
-      await writeServerFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort, storePid: embedded.pid() })
+      await writeServerFile(inData('server.json'), {
+        pid: process.pid,
+        url,
+        publicUrl: publicUrlOf(),
+        storePort,
+        storePid: embedded.pid(),
+      })
       await migrate(store, join(findRoot(), 'shared/store/migrations'))
       const started = await startConsumer({
         log,
         store,
         logger,
         metrics,
-        limits: { maxRecords: config.BATCH_MAX_RECORDS, maxBytes: config.BATCH_MAX_BYTES, flushIntervalMs: config.FLUSH_INTERVAL_MS },
+        limits: {
+          maxRecords: config.BATCH_MAX_RECORDS,
+          maxBytes: config.BATCH_MAX_BYTES,
+          flushIntervalMs: config.FLUSH_INTERVAL_MS,
+        },
       })
       consumer = started
       closers.push(() => started.close())
       started.done.catch((error: Error) => {
         consumerStopped = error
-        logger.fatal({ err: error.message, code: isPipelineError(error) ? error.code : undefined }, 'the consumer has stopped; events stay in the log')
+        logger.fatal(
+          { err: error.message, code: isPipelineError(error) ? error.code : undefined },
+          'the consumer has stopped; events stay in the log',
+        )
       })
       const refusals = await startRefusalConsumer({ log, store, logger })
       closers.push(() => refusals.close())

@@ -25,7 +25,10 @@ test('a stranger follows the link that the first command prints, and sees their 
     })
     const page = await browser.newPage()
     // Headless Chromium says so in its agent, and would be counted as the program it is.
-    const context = await browser.newContext({ userAgent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36' })
+    const context = await browser.newContext({
+      userAgent:
+        'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36',
+    })
     await page.close()
     const visit = await context.newPage()
     await visit.goto(link)

@@ -14,12 +14,22 @@ const origin = 'https://app.example'
 let root: string
 let footfall: Standalone
 
-const environment = (directory: string): Record<string, string> => ({ DATA_DIR: directory, PORT: '0', ADMIN_TOKEN: token, FLUSH_INTERVAL_MS: '20', LOG_LEVEL: 'silent' })
-const start = (directory: string): Promise<Standalone> => startStandalone(readConfig(environment(directory)), { logger: createLogger('silent') })
+const environment = (directory: string): Record<string, string> => ({
+  DATA_DIR: directory,
+  PORT: '0',
+  ADMIN_TOKEN: token,
+  FLUSH_INTERVAL_MS: '20',
+  LOG_LEVEL: 'silent',
+})
+const start = (directory: string): Promise<Standalone> =>
+  startStandalone(readConfig(environment(directory)), { logger: createLogger('silent') })
 const api = async <Answer>(path: string, body?: unknown): Promise<Answer> => {
   const response = await fetch(footfall.url + path, {
     method: body === undefined ? 'GET' : 'POST',
-    headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   const answer = (await response.json()) as Answer
@@ -55,11 +65,29 @@ const settled = async (): Promise<void> => {
   while ((await ledger()).in_log > 0);
 }
 const valueOf = async (metric: string, query: string): Promise<number | null> =>
-  (await api<{ rows: { value: number | null }[] }>(`/api/v1/metrics/${metric}?${query}`)).rows.reduce((sum, { value }) => sum + (value ?? 0), 0)
+  (await api<{ rows: { value: number | null }[] }>(`/api/v1/metrics/${metric}?${query}`)).rows.reduce(
+    (sum, { value }) => sum + (value ?? 0),
+    0,
+  )
 let made = 0
 const send = (events: readonly object[], headers: Record<string, string> = {}) =>
-  fetch(`${footfall.url}/v1/events`, { method: 'POST', headers: { 'content-type': 'text/plain', origin, 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0', ...headers }, body: JSON.stringify({ key: 'pk_pipeline_test', sent_at: Date.now(), events }) })
-const event = (more: object = {}): object => ({ id: `0190aaaa-bbbb-7ccc-8ddd-${(++made).toString(16).padStart(12, '0')}`, name: 'page_view', at: Date.now(), url: `${origin}/`, ...more })
+  fetch(`${footfall.url}/v1/events`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'text/plain',
+      origin,
+      'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0',
+      ...headers,
+    },
+    body: JSON.stringify({ key: 'pk_pipeline_test', sent_at: Date.now(), events }),
+  })
+const event = (more: object = {}): object => ({
+  id: `0190aaaa-bbbb-7ccc-8ddd-${(++made).toString(16).padStart(12, '0')}`,
+  name: 'page_view',
+  at: Date.now(),
+  url: `${origin}/`,
+  ...more,
+})
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'footfall-pipeline-'))
@@ -68,7 +96,16 @@ beforeAll(async () => {
     catalogue: {
       organisations: [{ id: 'city', name: 'City', type: 'city', country: 'FI' }],
       apps: [{ id: 'app', name: 'App' }],
-      deployments: ['app', 'logs'].map((id) => ({ id, app: 'app', organisation: 'city', url: origin, time_zone: 'UTC', origins: [origin], mode: 'exempt', keys: [id === 'app' ? 'pk_pipeline_test' : 'pk_pipeline_logs'] })),
+      deployments: ['app', 'logs'].map((id) => ({
+        id,
+        app: 'app',
+        organisation: 'city',
+        url: origin,
+        time_zone: 'UTC',
+        origins: [origin],
+        mode: 'exempt',
+        keys: [id === 'app' ? 'pk_pipeline_test' : 'pk_pipeline_logs'],
+      })),
     },
   })
 })
@@ -94,7 +131,10 @@ describe('from a beacon to a number', () => {
     expect((await send([event(), event()])).status).toBe(202)
     expect((await fetch(`${footfall.url}/readyz`)).status).toBe(200)
     const before = Date.now()
-    while ((await fetch(`${footfall.url}/api/v1/ledger`, { headers: { authorization: `Bearer ${token}` } })).status !== 200) if (Date.now() - before > 30_000) throw new Error('the store did not come back')
+    while (
+      (await fetch(`${footfall.url}/api/v1/ledger`, { headers: { authorization: `Bearer ${token}` } })).status !== 200
+    )
+      if (Date.now() - before > 30_000) throw new Error('the store did not come back')
     await settled()
     expect(await valueOf('page_views', `deployment=app&from=${today()}&to=${today()}`)).toBe(3)
   })
@@ -104,15 +144,32 @@ describe('from a beacon to a number', () => {
     const { token: readToken } = await api<{ token: string }>('/api/v1/tokens', { scope: 'read' })
     const headers = { authorization: `Bearer ${readToken}` }
     expect((await fetch(`${footfall.url}/api/v1/metrics/page_views`, { headers })).status).toBe(200)
-    const denied = await fetch(`${footfall.url}/api/v1/jobs`, { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body: '{"kind":"fold"}' })
+    const denied = await fetch(`${footfall.url}/api/v1/jobs`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: '{"kind":"fold"}',
+    })
     expect(denied.status).toBe(403)
   })
 })
 
 describe('an access log', () => {
-  const line = (second: number, path: string, agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0', status = 200): string =>
+  const line = (
+    second: number,
+    path: string,
+    agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0',
+    status = 200,
+  ): string =>
     `203.0.113.77 - - [10/Mar/2026:10:00:${String(second).padStart(2, '0')} +0000] "GET ${path} HTTP/1.1" ${status} 512 "https://www.search.example/?q=secret" "${agent}"`
-  const lines = [line(1, '/'), line(2, '/a?token=secret'), line(2, '/a?token=secret'), line(3, '/style.css'), line(4, '/gone', undefined, 404), line(5, '/bot', 'Googlebot/2.1 (+http://www.google.com/bot.html)'), 'not a line']
+  const lines = [
+    line(1, '/'),
+    line(2, '/a?token=secret'),
+    line(2, '/a?token=secret'),
+    line(3, '/style.css'),
+    line(4, '/gone', undefined, 404),
+    line(5, '/bot', 'Googlebot/2.1 (+http://www.google.com/bot.html)'),
+    'not a line',
+  ]
   const views = () => valueOf('page_views', 'deployment=logs&from=2026-03-10&to=2026-03-10')
 
   test('counts pages, two equal lines as two, and every line once however often it comes', async () => {
@@ -139,7 +196,10 @@ describe('an access log', () => {
   })
 
   test('is refused for a deployment that is not there, and for a file that is not', async () => {
-    for (const payload of [{ deployment: 'none', path: join(root, 'access.log') }, { deployment: 'logs', path: join(root, 'none.log') }]) {
+    for (const payload of [
+      { deployment: 'none', path: join(root, 'access.log') },
+      { deployment: 'logs', path: join(root, 'none.log') },
+    ]) {
       let job = await api<Job>('/api/v1/jobs', { kind: 'import', payload })
       while (job.state === 'waiting' || job.state === 'running') job = await api<Job>(`/api/v1/jobs/${job.id}`)
       expect([job.state, job.error]).toEqual(['failed', expect.any(String)])
@@ -148,19 +208,42 @@ describe('an access log', () => {
 })
 
 test('no file below the data directory holds an address, an agent or a query string', async () => {
-  const canaries = ['127.0.0.1 canary', '203.0.113.77', 'CanaryAgent', 'canary-query', 'secret', 'search.example/?q', 'anna@canary.example']
-  await send([event({ url: `${origin}/page?canary-query=1#canary-query`, referrer: 'https://x.example/?canary-query', props: { who: 'anna@canary.example' } })], { 'user-agent': 'Mozilla/5.0 CanaryAgent/1.0', 'x-forwarded-for': '203.0.113.77' })
+  const canaries = [
+    '127.0.0.1 canary',
+    '203.0.113.77',
+    'CanaryAgent',
+    'canary-query',
+    'secret',
+    'search.example/?q',
+    'anna@canary.example',
+  ]
+  await send(
+    [
+      event({
+        url: `${origin}/page?canary-query=1#canary-query`,
+        referrer: 'https://x.example/?canary-query',
+        props: { who: 'anna@canary.example' },
+      }),
+    ],
+    { 'user-agent': 'Mozilla/5.0 CanaryAgent/1.0', 'x-forwarded-for': '203.0.113.77' },
+  )
   await send([event({ id: 'canary-query', url: '203.0.113.77' })], { 'user-agent': 'CanaryAgent' })
-  await fetch(`${footfall.url}/v1/pixel.gif?key=pk_pipeline_test&url=${encodeURIComponent(`${origin}/?canary-query`)}`, { headers: { referer: `${origin}/?canary-query`, 'user-agent': 'CanaryAgent' } })
+  await fetch(
+    `${footfall.url}/v1/pixel.gif?key=pk_pipeline_test&url=${encodeURIComponent(`${origin}/?canary-query`)}`,
+    { headers: { referer: `${origin}/?canary-query`, 'user-agent': 'CanaryAgent' } },
+  )
   await settled()
   const data = join(root, 'data')
-  const files = (await readdir(data, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const files = (await readdir(data, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
   expect(files.length).toBeGreaterThan(20)
   for (const file of files) {
     const bytes = await readFile(file).catch(() => Buffer.alloc(0))
     for (const canary of canaries) expect(bytes.includes(canary), `${canary} in ${file}`).toBe(false)
   }
-  for (const secret of ['salts.json', 'import-secrets.json']) expect((await stat(join(data, secret))).mode & 0o077).toBe(0)
+  for (const secret of ['salts.json', 'import-secrets.json'])
+    expect((await stat(join(data, secret))).mode & 0o077).toBe(0)
 })
 
 test('erasure takes a period out of store, log and sums, and the ledger still adds up', async () => {
@@ -169,9 +252,15 @@ test('erasure takes a period out of store, log and sums, and the ledger still ad
   expect(result.events).toBeGreaterThan(0)
   expect(await valueOf('page_views', 'deployment=logs&from=2026-03-10&to=2026-03-10')).toBe(0)
   const after = await ledger()
-  expect(after).toMatchObject({ read: before.read, erased: result.events, stored: before.stored - result.events, difference: 0 })
+  expect(after).toMatchObject({
+    read: before.read,
+    erased: result.events,
+    stored: before.stored - result.events,
+    difference: 0,
+  })
   const log = join(root, 'data/log/events/0')
-  for (const file of (await readdir(log)).filter((name) => name.endsWith('.log'))) expect((await readFile(join(log, file))).includes('"deployment":"logs"')).toBe(false)
+  for (const file of (await readdir(log)).filter((name) => name.endsWith('.log')))
+    expect((await readFile(join(log, file))).includes('"deployment":"logs"')).toBe(false)
 })
 
 test('a late event is set aside, and counted after all when it is replayed', async () => {
@@ -196,7 +285,10 @@ test('a backup of the running server, restored elsewhere, goes on where the stor
   await footfall.close()
   const restored = join(root, 'restored')
   const command = (args: readonly string[], data: string): string =>
-    execFileSync(process.execPath, [join(findRoot(), 'dist/footfall.js'), ...args], { env: { ...process.env, ...environment(data) }, encoding: 'utf8' })
+    execFileSync(process.execPath, [join(findRoot(), 'dist/footfall.js'), ...args], {
+      env: { ...process.env, ...environment(data) },
+      encoding: 'utf8',
+    })
   expect(command(['restore', directory], restored)).toContain('Restored the backup')
   expect(() => command(['restore', directory], restored)).toThrow()
   footfall = await start(restored)

@@ -12,10 +12,17 @@ export interface AgentClasses {
 const cacheLimit = 20_000
 /** Longer ones are forged; parsing them would cost more than it tells. */
 const maxLength = 512
-const deviceOf: Readonly<Record<string, string>> = { mobile: 'mobile', tablet: 'tablet', smarttv: 'tv', wearable: 'mobile', console: 'tv' }
+const deviceOf: Readonly<Record<string, string>> = {
+  mobile: 'mobile',
+  tablet: 'tablet',
+  smarttv: 'tv',
+  wearable: 'mobile',
+  console: 'tv',
+}
 
 function parse(userAgent: string): AgentClasses {
-  if (userAgent === '' || isbot(userAgent)) return { device: userAgent === '' ? 'other' : 'bot', browser: '', system: '', bot: userAgent !== '' }
+  if (userAgent === '' || isbot(userAgent))
+    return { device: userAgent === '' ? 'other' : 'bot', browser: '', system: '', bot: userAgent !== '' }
   const { browser, os, device } = new UAParser(userAgent).getResult()
   const known = browser.name !== undefined || os.name !== undefined
   return {

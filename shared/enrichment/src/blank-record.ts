@@ -1,7 +1,10 @@
 import { recordVersion, type EventRecord } from '@footfall/contracts/event'
 
 /** What a record that does not come from a beacon says of everything it does not know. */
-export const blankRecord: Omit<EventRecord, 'id' | 'deployment' | 'source' | 'received_at' | 'at' | 'local_day' | 'local_hour' | 'name'> = {
+export const blankRecord: Omit<
+  EventRecord,
+  'id' | 'deployment' | 'source' | 'received_at' | 'at' | 'local_day' | 'local_hour' | 'name'
+> = {
   v: recordVersion,
   late: false,
   test: false,

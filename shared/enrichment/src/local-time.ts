@@ -14,7 +14,7 @@ const cacheLimit = 50_000
 function readOffset(format: Intl.DateTimeFormat, at: number): number {
   const parts: Record<string, number> = {}
   for (const { type, value } of format.formatToParts(at)) if (type !== 'literal') parts[type] = Number(value)
-  const local = Date.UTC(parts.year!, parts.month! - 1, parts.day!, parts.hour! % 24, parts.minute!, parts.second!)
+  const local = Date.UTC(parts.year!, parts.month! - 1, parts.day, parts.hour! % 24, parts.minute, parts.second)
   return local - Math.floor(at / 1000) * 1000
 }
 
@@ -26,7 +26,7 @@ export function createLocalClock(): (timeZone: string, at: number) => LocalTime 
 
   const offsetAt = (timeZone: string, at: number): number => {
     let known = offsets.get(timeZone)
-    if (!known) offsets.set(timeZone, (known = new Map()))
+    if (!known) offsets.set(timeZone, (known = new Map<number, number>()))
     const quarter = Math.floor(at / quarterHourMs)
     let offset = known.get(quarter)
     if (offset === undefined) {

@@ -1,7 +1,8 @@
 import { cleanText } from './clean-text.ts'
 
 /** Segments that name one thing or one person rather than a page: long numbers, UUIDs, hashes. */
-const identifying = /^(?:\d{5,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}|(?=[^/]*\d)[A-Za-z0-9_-]{24,})$/i
+const identifying =
+  /^(?:\d{5,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}|(?=[^/]*\d)[A-Za-z0-9_-]{24,})$/i
 
 function decode(segment: string): string {
   try {
@@ -35,7 +36,9 @@ export function cleanPage(address: string, keepParams: readonly string[]): { hos
   let path = url.pathname.split('/').map(cleanSegment).join('/').slice(0, 1024)
   if (keepParams.length > 0) {
     const kept = keepParams.filter((name) => url.searchParams.has(name))
-    const pairs = kept.map((name) => `${encodeURIComponent(name)}=${encodeURIComponent(cleanSegment(url.searchParams.get(name) ?? ''))}`)
+    const pairs = kept.map(
+      (name) => `${encodeURIComponent(name)}=${encodeURIComponent(cleanSegment(url.searchParams.get(name) ?? ''))}`,
+    )
     if (pairs.length > 0) path = `${path}?${pairs.join('&')}`.slice(0, 1024)
   }
   return { host: url.host.toLowerCase(), path }

@@ -21,11 +21,16 @@ describe('the address of a page', () => {
     expect(cleanPage(address, [])).toEqual({ host, path })
   })
   test('keeps the parameters that were asked for, cleaned, and no other', () => {
-    expect(cleanPage('https://a.example/s?q=secret&tab=map&mail=a@b.org', ['tab', 'mail'])?.path).toBe('/s?tab=map&mail=%3Aemail')
+    expect(cleanPage('https://a.example/s?q=secret&tab=map&mail=a@b.org', ['tab', 'mail'])?.path).toBe(
+      '/s?tab=map&mail=%3Aemail',
+    )
   })
-  test.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'nothing', ''])('%s is none', (address) => {
-    expect(cleanPage(address, [])).toBeNull()
-  })
+  test.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'nothing', ''])(
+    '%s is none',
+    (address) => {
+      expect(cleanPage(address, [])).toBeNull()
+    },
+  )
   test.each([
     ['https://www.search.example/q?x=1', 'search.example'],
     ['https://app.example/other', ''],
@@ -67,14 +72,26 @@ describe('the local day and hour', () => {
     expect(clock(zone, Date.parse(at))).toEqual({ day, hour })
   })
   test('days shift over months, years and leap days', () => {
-    expect([shiftDay('2026-03-01', -1), shiftDay('2028-02-28', 1), shiftDay('2025-12-31', 1)]).toEqual(['2026-02-28', '2028-02-29', '2026-01-01'])
+    expect([shiftDay('2026-03-01', -1), shiftDay('2028-02-28', 1), shiftDay('2025-12-31', 1)]).toEqual([
+      '2026-02-28',
+      '2028-02-29',
+      '2026-01-01',
+    ])
   })
 })
 
 test('a user agent becomes classes; programs are bots', () => {
   const classify = createAgentClassifier()
-  expect(classify('Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36')).toEqual({ device: 'desktop', browser: 'Chrome', system: 'Windows', bot: false })
-  expect(classify('Mozilla/5.0 (Linux; Android 14; SM-S911B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36')).toMatchObject({ device: 'mobile', system: 'Android', bot: false })
+  expect(
+    classify(
+      'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36',
+    ),
+  ).toEqual({ device: 'desktop', browser: 'Chrome', system: 'Windows', bot: false })
+  expect(
+    classify(
+      'Mozilla/5.0 (Linux; Android 14; SM-S911B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36',
+    ),
+  ).toMatchObject({ device: 'mobile', system: 'Android', bot: false })
   expect(classify('curl/8.0')).toMatchObject({ device: 'bot', bot: true })
   expect(classify('')).toMatchObject({ device: 'other', bot: false })
 })

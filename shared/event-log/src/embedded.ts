@@ -237,26 +237,36 @@ export async function openEmbeddedEventLog(options: EmbeddedLogOptions): Promise
       }),
     )
     places.catch(() => undefined) // Thrown by the iteration.
+    const ending = new AbortController()
     const signals = tailOptions.signal ? [closed.signal, tailOptions.signal] : [closed.signal]
-    return readOn(places, AbortSignal.any(signals))
+    for (const signal of signals) {
+      if (signal.aborted) ending.abort()
+      signal.addEventListener('abort', () => ending.abort(), { once: true, signal: ending.signal })
+    }
+    return readOn(places, ending)
   }
 
   async function* readOn(
     starting: Promise<{ partition: Partition; offset: number; cursor: ReturnType<typeof makeCursor> }[]>,
-    signal: AbortSignal,
+    ending: AbortController,
   ): AsyncGenerator<TailRecord> {
-    const places = await starting
-    while (!signal.aborted) {
-      for (const place of places) {
-        const limits = { maxRecords: 1000, maxBytes: 1024 * 1024 }
-        const read = await readRecords(context, place.partition, place.offset, limits, place.cursor)
-        place.offset = read.next
-        for (const record of read.records) {
-          if (signal.aborted) return
-          yield { ...record, partition: place.partition.number }
+    const { signal } = ending
+    try {
+      const places = await starting
+      while (!signal.aborted) {
+        for (const place of places) {
+          const limits = { maxRecords: 1000, maxBytes: 1024 * 1024 }
+          const read = await readRecords(context, place.partition, place.offset, limits, place.cursor)
+          place.offset = read.next
+          for (const record of read.records) {
+            if (signal.aborted) return
+            yield { ...record, partition: place.partition.number }
+          }
         }
+        await waitForRecords(places, null, signal)
       }
-      await waitForRecords(places, null, signal)
+    } finally {
+      ending.abort()
     }
   }
 

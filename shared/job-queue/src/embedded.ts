@@ -102,7 +102,9 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
   /** Writes a file after those before it: the last state wins. */
   const save = (name: string, value: unknown): Promise<void> => {
     const text = structuredClone(value)
-    const write = (writes.get(name) ?? Promise.resolve()).catch(() => undefined).then(() => writeDurably(directory, name, text))
+    const write = (writes.get(name) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => writeDurably(directory, name, text))
     writes.set(name, write)
     return write
   }
@@ -121,7 +123,8 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
         continue
       }
       const job = value as StoredJob
-      if (typeof job.id !== 'string' || typeof job.queue !== 'string' || fileOf(job) !== name) throw new Error('is not a job')
+      if (typeof job.id !== 'string' || typeof job.queue !== 'string' || fileOf(job) !== name)
+        throw new Error('is not a job')
       if (job.state === 'running') {
         const spent = job.attempt >= job.attempts
         job.state = spent ? 'failed' : 'waiting'
@@ -156,7 +159,9 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
 
   /** Forgets finished jobs of a queue that are old or too many. */
   const prune = async (queue: string): Promise<void> => {
-    const finished = [...jobs.values()].filter((job) => job.queue === queue && job.finishedAt !== null).sort((a, b) => b.finishedAt! - a.finishedAt!)
+    const finished = [...jobs.values()]
+      .filter((job) => job.queue === queue && job.finishedAt !== null)
+      .sort((a, b) => b.finishedAt! - a.finishedAt!)
     const gone = finished.filter((job, index) => index >= keepFinished || job.finishedAt! < now() - keepFinishedMs)
     for (const job of gone) {
       jobs.delete(job.id)
@@ -221,13 +226,14 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
     job.attempt++
     await save(fileOf(job), job)
     try {
-      job.result = (await handler(show(job), {
-        signal,
-        async progress(progress) {
-          job.progress = progress
-          await save(fileOf(job), job)
-        },
-      })) ?? null
+      job.result =
+        (await handler(show(job), {
+          signal,
+          async progress(progress) {
+            job.progress = progress
+            await save(fileOf(job), job)
+          },
+        })) ?? null
       job.state = 'done'
       job.error = null
       job.finishedAt = now()
@@ -249,7 +255,11 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
     await prune(job.queue)
   }
 
-  const work = async <Payload>(queue: string, handler: JobHandler<Payload>, { concurrency = 1 } = {}): Promise<Worker> => {
+  const work = async <Payload>(
+    queue: string,
+    handler: JobHandler<Payload>,
+    { concurrency = 1 } = {},
+  ): Promise<Worker> => {
     const stop = new AbortController()
     const worker = { queue, wake: new AbortController(), done: Promise.resolve(), stop }
     const running = new Set<Promise<void>>()
@@ -270,7 +280,7 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
         if (stop.signal.aborted) break
         worker.wake = new AbortController()
         if (due.length > 0 && running.size < concurrency) continue
-        await wait(idleMs, AbortSignal.any([worker.wake.signal, stop.signal]))
+        await wait(idleMs, worker.wake.signal)
       }
       await Promise.allSettled(running)
     }
@@ -279,6 +289,7 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
     return {
       async close() {
         stop.abort()
+        worker.wake.abort()
         await worker.done
       },
     }

@@ -7,5 +7,8 @@ export async function openJobQueue(url: string): Promise<JobQueue> {
     const { openEmbeddedJobQueue } = await import('./embedded.ts')
     return openEmbeddedJobQueue({ directory: url.slice('file:'.length) })
   }
-  throw new PipelineError('INVALID_REQUEST', `JOB_QUEUE_URL starts with "${url.split(':')[0]}:"; there is file: for now.`)
+  throw new PipelineError(
+    'INVALID_REQUEST',
+    `JOB_QUEUE_URL starts with "${url.split(':')[0]}:"; there is file: for now.`,
+  )
 }

@@ -56,7 +56,10 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       const { queue } = await start()
       let runs = 0
       await queue.work('once', async () => ++runs)
-      const [first, second] = await Promise.all([queue.enqueue('once', 1, { key: 'a' }), queue.enqueue('once', 1, { key: 'a' })])
+      const [first, second] = await Promise.all([
+        queue.enqueue('once', 1, { key: 'a' }),
+        queue.enqueue('once', 1, { key: 'a' }),
+      ])
       expect(second.id).toBe(first.id)
       await ended(queue, first.id)
       expect((await queue.enqueue('once', 1, { key: 'a' })).id).toBe(first.id)
@@ -76,7 +79,11 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       await queue.close()
       const again = await under.open()
       made.push({ under, queue: again })
-      expect(await again.status(done.id)).toMatchObject({ state: 'done', result: 'whole', progress: { checkpoint: { line: 7 } } })
+      expect(await again.status(done.id)).toMatchObject({
+        state: 'done',
+        result: 'whole',
+        progress: { checkpoint: { line: 7 } },
+      })
       expect(await again.status(waiting.id)).toMatchObject({ state: 'waiting', payload: 'later' })
     })
 

@@ -15,11 +15,16 @@ export interface CataloguePlan {
 const refuse = (mistakes: readonly string[]): never => {
   const shown = mistakes.slice(0, mostMistakes)
   const more = mistakes.length > shown.length ? ` … and ${mistakes.length - shown.length} more` : ''
-  throw new PipelineError('INVALID_REQUEST', `The catalogue has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}: ${shown.join('; ')}${more}`)
+  throw new PipelineError(
+    'INVALID_REQUEST',
+    `The catalogue has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}: ${shown.join('; ')}${more}`,
+  )
 }
 
 const pathOf = (path: readonly PropertyKey[]): string =>
-  path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index > 0 ? '.' : ''}${String(part)}`)).join('') || 'catalogue'
+  path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index > 0 ? '.' : ''}${String(part)}`))
+    .join('') || 'catalogue'
 
 /** Mistakes that only show when entities are seen together. */
 function findContradictions(state: RegistryState, catalogue: Catalogue): string[] {
@@ -52,17 +57,20 @@ function findContradictions(state: RegistryState, catalogue: Catalogue): string[
   catalogue.deployments.forEach((deployment, index) => {
     const at = `deployments[${index}]`
     if (!apps.has(deployment.app)) mistakes.push(`${at}.app: there is no app "${deployment.app}"`)
-    if (!parents.has(deployment.organisation)) mistakes.push(`${at}.organisation: there is no organisation "${deployment.organisation}"`)
+    if (!parents.has(deployment.organisation))
+      mistakes.push(`${at}.organisation: there is no organisation "${deployment.organisation}"`)
     if (deployment.borrowed_from !== undefined && !deployments.has(deployment.borrowed_from)) {
       mistakes.push(`${at}.borrowed_from: there is no deployment "${deployment.borrowed_from}"`)
     }
-    if (deployment.borrowed_from === deployment.id) mistakes.push(`${at}.borrowed_from: a deployment cannot come from itself`)
+    if (deployment.borrowed_from === deployment.id)
+      mistakes.push(`${at}.borrowed_from: a deployment cannot come from itself`)
     if (deployment.launched_on && deployment.retired_on && deployment.retired_on < deployment.launched_on) {
       mistakes.push(`${at}.retired_on: is before launched_on`)
     }
     deployment.keys?.forEach((key, keyIndex) => {
       const owner = ownerOfKey.get(key)
-      if (owner !== undefined && owner !== deployment.id) mistakes.push(`${at}.keys[${keyIndex}]: is the key of another deployment`)
+      if (owner !== undefined && owner !== deployment.id)
+        mistakes.push(`${at}.keys[${keyIndex}]: is the key of another deployment`)
       ownerOfKey.set(key, deployment.id)
     })
   })
@@ -95,12 +103,16 @@ export function planCatalogue(
     }
     return true
   }
-  for (const value of catalogue.organisations) if (differs(state.organisations.get(value.id), value)) changes.push({ kind: 'organisation', value })
+  for (const value of catalogue.organisations)
+    if (differs(state.organisations.get(value.id), value)) changes.push({ kind: 'organisation', value })
   for (const value of catalogue.apps) if (differs(state.apps.get(value.id), value)) changes.push({ kind: 'app', value })
   for (const { keys, ...value } of catalogue.deployments) {
     if (differs(state.deployments.get(value.id), value)) changes.push({ kind: 'deployment', value })
     const addKey = (id: string): void => {
-      changes.push({ kind: 'key', value: { id, deployment: value.id, kind: 'browser', created_at: options.now, revoked_at: null } })
+      changes.push({
+        kind: 'key',
+        value: { id, deployment: value.id, kind: 'browser', created_at: options.now, revoked_at: null },
+      })
     }
     if (keys) {
       for (const key of keys) if (!state.keys.has(key)) addKey(key)

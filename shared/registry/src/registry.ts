@@ -56,12 +56,19 @@ export interface Registry {
   close(): Promise<void>
 }
 
-const recordSchema = z.object({ v: z.literal(1), revision: z.number().int(), at: z.number(), actor: z.string(), changes: z.array(z.object({ kind: z.string(), value: z.unknown() })) })
+const recordSchema = z.object({
+  v: z.literal(1),
+  revision: z.number().int(),
+  at: z.number(),
+  actor: z.string(),
+  changes: z.array(z.object({ kind: z.string(), value: z.unknown() })),
+})
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 /** A new public key: `pk_` and 24 random letters and digits. */
-export const newPublicKey = (): string => `pk_${Array.from({ length: 24 }, () => letters[randomInt(letters.length)]).join('')}`
+export const newPublicKey = (): string =>
+  `pk_${Array.from({ length: 24 }, () => letters[randomInt(letters.length)]).join('')}`
 
 /**
  * Reads the registry's topic to its end and follows it. Every change is one durable record; history is the audit log.
@@ -83,12 +90,15 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     owners = new Map()
     for (const key of state.keys.values()) {
       const entity = state.deployments.get(key.deployment)
-      if (key.revoked_at === null && entity) owners.set(key.id, { kind: key.kind, deployment: current(entity), retired: entity.retiredAt !== null })
+      if (key.revoked_at === null && entity)
+        owners.set(key.id, { kind: key.kind, deployment: current(entity), retired: entity.retiredAt !== null })
     }
   }
 
   const writeSnapshot = async (): Promise<void> => {
-    const text = JSON.stringify({ v: 1, logId: log.logId, next, state }, (_name, value: unknown) => (value instanceof Map ? [...value] : value))
+    const text = JSON.stringify({ v: 1, logId: log.logId, next, state }, (_name, value: unknown) =>
+      value instanceof Map ? [...value] : value,
+    )
     const handle = await open(`${options.snapshotFile}.new`, 'w', 0o600)
     try {
       await handle.writeFile(text)
@@ -101,14 +111,27 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
 
   const readSnapshot = async (): Promise<void> => {
     try {
-      const raw = JSON.parse(await readFile(options.snapshotFile, 'utf8')) as { v: number; logId: string; next: number; state: Record<string, [string, never][]> & { revision: number } }
+      const raw = JSON.parse(await readFile(options.snapshotFile, 'utf8')) as {
+        v: number
+        logId: string
+        next: number
+        state: Record<string, [string, never][]> & { revision: number }
+      }
       // Another log's snapshot says nothing of this one.
       if (raw.v !== 1 || raw.logId !== log.logId) return
       const map = (name: string): Map<string, never> => new Map(raw.state[name])
-      state = { revision: raw.state.revision, organisations: map('organisations'), apps: map('apps'), deployments: map('deployments'), keys: map('keys'), tokens: map('tokens') }
+      state = {
+        revision: raw.state.revision,
+        organisations: map('organisations'),
+        apps: map('apps'),
+        deployments: map('deployments'),
+        keys: map('keys'),
+        tokens: map('tokens'),
+      }
       index()
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') report('the registry snapshot could not be read; the log is read instead')
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        report('the registry snapshot could not be read; the log is read instead')
     }
   }
 
@@ -133,9 +156,12 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const end = partition?.end ?? 0
   // The snapshot serves when the log cannot be read; the log, whole and small, is the truth.
   if (end === 0) await readSnapshot()
-  const reachedEnd = new Promise<void>((resolve) => (end === 0 ? resolve() : waiting.push({ offset: end - 1, resolve })))
+  const reachedEnd = new Promise<void>((resolve) =>
+    end === 0 ? resolve() : waiting.push({ offset: end - 1, resolve }),
+  )
   const follow = async (): Promise<void> => {
-    for await (const record of log.tail(topics.registry, { from: 'start', signal: stopping.signal })) take(record.offset, record.value)
+    for await (const record of log.tail(topics.registry, { from: 'start', signal: stopping.signal }))
+      take(record.offset, record.value)
   }
   const following = follow().catch((error: unknown) => {
     if (!stopping.signal.aborted) report(`the registry is no longer followed: ${String(error)}`)
@@ -154,13 +180,16 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     const { positions } = await log.append(topics.registry, [{ key: 'registry', value: JSON.stringify(record) }])
     const { offset } = positions[0]!
     if (next <= offset) await new Promise<void>((resolve) => waiting.push({ offset, resolve }))
-    await writeSnapshot().catch((error: unknown) => report(`the registry snapshot could not be written: ${String(error)}`))
+    await writeSnapshot().catch((error: unknown) =>
+      report(`the registry snapshot could not be written: ${String(error)}`),
+    )
     if (state.revision < record.revision) throw new PipelineError('STALE_REVISION', 'Another process changed it first.')
     return record.revision
   }
 
   const checkRevision = (base: number | undefined): void => {
-    if (base !== undefined && base !== state.revision) throw new PipelineError('STALE_REVISION', `It is at ${state.revision}, you built on ${base}.`)
+    if (base !== undefined && base !== state.revision)
+      throw new PipelineError('STALE_REVISION', `It is at ${state.revision}, you built on ${base}.`)
   }
 
   const registry: Registry = {
@@ -177,7 +206,11 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
         .map((entity) => {
           const deployment = current(entity)
           const organisation = state.organisations.get(deployment.organisation)
-          return { deployment, registeredAt: entity.versions[0]!.validFrom, operator: organisation ? current(organisation).name : deployment.organisation }
+          return {
+            deployment,
+            registeredAt: entity.versions[0]!.validFrom,
+            operator: organisation ? current(organisation).name : deployment.organisation,
+          }
         }),
     organisations: () => [...state.organisations.values()].filter(({ retiredAt }) => retiredAt === null).map(current),
     apps: () => [...state.apps.values()].filter(({ retiredAt }) => retiredAt === null).map(current),
@@ -194,15 +227,31 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
         return append(changes, actor)
       }),
     async createServerKey(deployment, actor) {
-      if (!registry.deployment(deployment)) throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
+      if (!registry.deployment(deployment))
+        throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
       const secret = `sk_${randomBytes(32).toString('base64url')}`
-      await registry.change([{ kind: 'key', value: { id: sha256(secret), deployment, kind: 'server', created_at: now(), revoked_at: null } }], { actor })
+      await registry.change(
+        [
+          {
+            kind: 'key',
+            value: { id: sha256(secret), deployment, kind: 'server', created_at: now(), revoked_at: null },
+          },
+        ],
+        { actor },
+      )
       return secret
     },
     async createToken({ scope, ttlMs, actor }) {
       const id = randomBytes(8).toString('hex')
       const secret = `ff_${id}_${randomBytes(32).toString('base64url')}`
-      const token: Token = { id, hash: sha256(secret), scope, created_at: now(), expires_at: now() + ttlMs, revoked_at: null }
+      const token: Token = {
+        id,
+        hash: sha256(secret),
+        scope,
+        created_at: now(),
+        expires_at: now() + ttlMs,
+        revoked_at: null,
+      }
       await registry.change([{ kind: 'token', value: token }], { actor })
       return { id, secret }
     },

@@ -30,7 +30,11 @@ export const emptyState: RegistryState = {
 /** The version that holds now. */
 export const current = <Entity>(entity: Versions<Entity>): Entity => entity.versions.at(-1)!.value
 
-const setVersion = <Entity extends { id: string }>(map: Map<string, Versions<Entity>>, value: Entity, at: number): void => {
+const setVersion = <Entity extends { id: string }>(
+  map: Map<string, Versions<Entity>>,
+  value: Entity,
+  at: number,
+): void => {
   const known = map.get(value.id)
   // A retired entity that is set again is in use again.
   map.set(value.id, { versions: [...(known?.versions ?? []), { validFrom: at, value }], retiredAt: null })
@@ -61,7 +65,9 @@ export function applyRecord(state: RegistryState, record: RegistryRecord): Regis
       case 'token':
         return void tokens.set(change.value.id, change.value)
       case 'retire': {
-        const map: Map<string, Versions<unknown>> = { organisation: organisations, app: apps, deployment: deployments }[change.value.entity]
+        const map: Map<string, Versions<unknown>> = { organisation: organisations, app: apps, deployment: deployments }[
+          change.value.entity
+        ]
         const known = map.get(change.value.id)
         if (known) map.set(change.value.id, { ...known, retiredAt: record.at })
       }

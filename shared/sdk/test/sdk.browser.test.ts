@@ -481,8 +481,11 @@ test('data-debug shows every event and every receipt', async () => {
       if (message.text().includes('receipts')) resolve()
     })
   })
+  await page.clock.install()
+  await page.clock.pauseAt(Date.now() + 1_000)
   await page.goto(`${site.origin}/debug.html`)
   await track(page, 'Not A Name')
+  await page.clock.runFor(2_000)
   await receipts
   expect(await Promise.all(shown)).toMatchObject([
     { name: 'page_view', app_version: '2.1.0' },

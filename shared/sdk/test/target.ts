@@ -34,6 +34,8 @@ export interface Target {
   close(): Promise<void>
 }
 
+import { appendFileSync } from 'node:fs'
+const mark = (t: string) => appendFileSync('/tmp/tr', t)
 const root = join(import.meta.dirname, '../../..')
 const key = 'pk_browsertest'
 
@@ -43,8 +45,10 @@ export async function listen(server: Server): Promise<string> {
 }
 
 export async function shut(server: Server): Promise<void> {
+  // In this order: a request that outlived its page may still come in while the others are cut.
+  const closed = new Promise((resolve) => server.close(resolve))
   server.closeAllConnections()
-  await new Promise((resolve) => server.close(resolve))
+  await closed
 }
 
 async function readAll(message: IncomingMessage): Promise<Buffer> {
@@ -111,7 +115,9 @@ export async function startTarget(): Promise<Target> {
   let behaviours: Behaviour[] = []
   const handOver = (from: IncomingMessage, body: Buffer, answer: (response: IncomingMessage) => void): void => {
     const { method, url, headers } = from
-    request({ host: '127.0.0.1', port, method, path: url, headers }, answer).end(body)
+    request({ host: '127.0.0.1', port, method, path: url, headers }, answer)
+      .on('error', () => from.socket.destroy())
+      .end(body)
   }
   const pass = async (from: IncomingMessage, to: ServerResponse): Promise<void> => {
     const body = await readAll(from)
@@ -146,12 +152,12 @@ export async function startTarget(): Promise<Target> {
       behaviours = next
     },
     async close() {
-      await shut(gate)
-      await app.close()
+      mark('1'); await shut(gate); mark('2')
+      await app.close(); mark('3')
       stopping.abort()
-      await tailing
-      await registry.close()
-      await log.close()
+      await tailing; mark('4')
+      await registry.close(); mark('5')
+      await log.close(); mark('6')
       await rm(directory, { recursive: true })
     },
   }

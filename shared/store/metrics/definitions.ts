@@ -44,7 +44,13 @@ const series = (
   interval: false,
   ...more,
 })
-const share = (id: string, title: string, description: string, reason: string, more: Partial<MetricDefinition> = {}): MetricDefinition =>
+const share = (
+  id: string,
+  title: string,
+  description: string,
+  reason: string,
+  more: Partial<MetricDefinition> = {},
+): MetricDefinition =>
   series(id, title, description, { unit: 'ratio', combine: 'ratio', interval: true, reason, ...more })
 const top = (id: string, title: string, description: string, more: Partial<MetricDefinition> = {}): MetricDefinition =>
   series(id, title, description, { shape: 'top', ...more })
@@ -63,34 +69,78 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     exclusions: `${noise} Passive events (web_vital, engagement, error); views whose visitor is not known.`,
   }),
   share('bounce_rate', 'Bounce rate', 'Sessions of a single event ÷ sessions.', 'no_sessions'),
-  series('session_duration', 'Session duration', 'Seconds from the first to the last event of a session, mean over sessions.', {
-    unit: 'seconds',
-    combine: 'ratio',
-    reason: 'no_sessions',
-  }),
+  series(
+    'session_duration',
+    'Session duration',
+    'Seconds from the first to the last event of a session, mean over sessions.',
+    {
+      unit: 'seconds',
+      combine: 'ratio',
+      reason: 'no_sessions',
+    },
+  ),
   series('views_per_session', 'Views per session', 'Page views whose visitor is known ÷ sessions.', {
     unit: 'per session',
     combine: 'ratio',
     reason: 'no_sessions',
   }),
-  series('journeys_started', 'Journeys started', 'Journeys that visitors began. A second start with the same id is the same journey; resuming is no start.', { source: gds }),
+  series(
+    'journeys_started',
+    'Journeys started',
+    'Journeys that visitors began. A second start with the same id is the same journey; resuming is no start.',
+    { source: gds },
+  ),
   series(
     'journeys_completed',
     'Journeys completed',
     'Of the journeys started in the period, those completed by the end of the day after their start, whatever their outcome except failed, abandoned and error. A completion without a known journey id counts for the same visitor’s latest open start of that journey on that day, each start once.',
     { source: gds },
   ),
-  share('journey_completion_rate', 'Completion rate', 'Journeys completed ÷ journeys started, both by the period of the start: never above 100 %.', 'no_starts', { source: gds }),
-  share('journey_joined_share', 'Completions joined without an id', 'Completed journeys whose completion was joined to its start by visitor and time ÷ completed journeys.', 'no_completions'),
-  share('journey_ambiguous_share', 'Ambiguous completions', 'Completed journeys that were joined while more than one start was open ÷ completed journeys.', 'no_completions'),
+  share(
+    'journey_completion_rate',
+    'Completion rate',
+    'Journeys completed ÷ journeys started, both by the period of the start: never above 100 %.',
+    'no_starts',
+    { source: gds },
+  ),
+  share(
+    'journey_joined_share',
+    'Completions joined without an id',
+    'Completed journeys whose completion was joined to its start by visitor and time ÷ completed journeys.',
+    'no_completions',
+  ),
+  share(
+    'journey_ambiguous_share',
+    'Ambiguous completions',
+    'Completed journeys that were joined while more than one start was open ÷ completed journeys.',
+    'no_completions',
+  ),
   series('rating_count', 'Ratings', 'Number of ratings given.'),
-  series('rating_mean', 'Mean rating', 'Mean of the ratings from 1 to 5, over all ratings of the period.', { unit: 'rating', combine: 'ratio', reason: 'no_ratings' }),
+  series('rating_mean', 'Mean rating', 'Mean of the ratings from 1 to 5, over all ratings of the period.', {
+    unit: 'rating',
+    combine: 'ratio',
+    reason: 'no_ratings',
+  }),
   share('rating_satisfied', 'Satisfied', 'Ratings of 4 and 5 ÷ ratings.', 'no_ratings', { source: gds }),
   top('ratings_distribution', 'Ratings by level', 'How often each level from 1 to 5 was given.'),
-  top('journeys', 'Journeys', 'Each journey: completed ÷ started, with the number started as n.', { unit: 'ratio', combine: 'ratio', interval: true, reason: 'no_starts', source: gds }),
-  top('top_pages', 'Pages', 'Page views by path. Query and fragment are cut off; parts that name one thing or person are replaced.'),
+  top('journeys', 'Journeys', 'Each journey: completed ÷ started, with the number started as n.', {
+    unit: 'ratio',
+    combine: 'ratio',
+    interval: true,
+    reason: 'no_starts',
+    source: gds,
+  }),
+  top(
+    'top_pages',
+    'Pages',
+    'Page views by path. Query and fragment are cut off; parts that name one thing or person are replaced.',
+  ),
   top('top_entry_pages', 'Entry pages', 'Sessions by the path of their first page.'),
-  top('top_referrers', 'Referrers', 'Page views by the host that linked to them. Empty: none was told, or the same site.'),
+  top(
+    'top_referrers',
+    'Referrers',
+    'Page views by the host that linked to them. Empty: none was told, or the same site.',
+  ),
   top('devices', 'Devices', 'Page views by kind of device.'),
   top('browsers', 'Browsers', 'Page views by browser.'),
   top('systems', 'Systems', 'Page views by operating system.'),
@@ -98,9 +148,24 @@ export const metricDefinitions: readonly MetricDefinition[] = [
   top('event_names', 'Event names', 'Events by name.'),
   top('datasets', 'Open datasets', 'dataset_used events by dataset.'),
   top('live_events', 'Live', 'Events of the last 30 minutes, by the minute they happened (UTC).'),
-  share('bot_share', 'Bots', 'Events of known bots ÷ all events.', 'no_events', { exclusions: 'Test environments, test origins and localhost.' }),
+  share('bot_share', 'Bots', 'Events of known bots ÷ all events.', 'no_events', {
+    exclusions: 'Test environments, test origins and localhost.',
+  }),
   share('visitor_coverage', 'Visitor coverage', 'Page views whose visitor is known ÷ page views.', 'no_views'),
-  share('clock_corrected_share', 'Clocks corrected', 'Events whose time was moved because the sender’s clock was wrong ÷ events.', 'no_events'),
-  share('beacon_loss', 'Beacons lost', 'Numbers missing from the count that each page load keeps ÷ numbers given.', 'no_numbered_events'),
-  top('refused_events', 'Refused events', 'Events that were refused, by reason (UTC days).', { inclusions: 'Every refusal.', exclusions: 'None.' }),
+  share(
+    'clock_corrected_share',
+    'Clocks corrected',
+    'Events whose time was moved because the sender’s clock was wrong ÷ events.',
+    'no_events',
+  ),
+  share(
+    'beacon_loss',
+    'Beacons lost',
+    'Numbers missing from the count that each page load keeps ÷ numbers given.',
+    'no_numbered_events',
+  ),
+  top('refused_events', 'Refused events', 'Events that were refused, by reason (UTC days).', {
+    inclusions: 'Every refusal.',
+    exclusions: 'None.',
+  }),
 ]

@@ -12,7 +12,8 @@ interface MarkedDay extends DeploymentDay {
 
 /** The tables of a fold, each with the columns after (deployment, local_day, version). */
 const folds = {
-  daily: 'events, page_views, views_with_visitor, bot_events, corrected_events, visitors, sessions, bounces, session_seconds, rating_1, rating_2, rating_3, rating_4, rating_5, beacons_expected, beacons_received',
+  daily:
+    'events, page_views, views_with_visitor, bot_events, corrected_events, visitors, sessions, bounces, session_seconds, rating_1, rating_2, rating_3, rating_4, rating_5, beacons_expected, beacons_received',
   dimensions: 'dimension, value, uses, visitors',
   journeys: 'journey, started, completed, joined, ambiguous',
 } as const
@@ -32,7 +33,11 @@ export async function dirtyDays(store: Store, today: (deployment: string) => str
 
 const bounds = (days: readonly DeploymentDay[]): { deployments: string[]; from: string; to: string } => {
   const sorted = days.map(({ local_day }) => local_day).sort()
-  return { deployments: [...new Set(days.map(({ deployment }) => deployment))], from: sorted[0] ?? '1970-01-01', to: sorted.at(-1) ?? '1970-01-01' }
+  return {
+    deployments: [...new Set(days.map(({ deployment }) => deployment))],
+    from: sorted[0] ?? '1970-01-01',
+    to: sorted.at(-1) ?? '1970-01-01',
+  }
 }
 
 /**
@@ -46,7 +51,12 @@ export async function foldDays(store: Store, days: readonly MarkedDay[], options
     const chunk = ordered.slice(start, start + chunkSize)
     const [latest] = await store.query<{ version: string }>('SELECT max(version) AS version FROM day_marks')
     const version = Math.max(options.version, Number(latest?.version ?? 0) + 1)
-    const parameters = { ...bounds(chunk), version, names: chunk.map(({ deployment }) => deployment), days: chunk.map(({ local_day }) => local_day) }
+    const parameters = {
+      ...bounds(chunk),
+      version,
+      names: chunk.map(({ deployment }) => deployment),
+      days: chunk.map(({ local_day }) => local_day),
+    }
     for (const name of foldNames) {
       await store.command(
         `INSERT INTO fold_${name} (deployment, local_day, version, ${folds[name]})
@@ -56,7 +66,12 @@ export async function foldDays(store: Store, days: readonly MarkedDay[], options
         parameters,
       )
     }
-    await store.insert('day_marks', ['deployment', 'local_day', 'marks', 'folded', 'version'], chunk.map((day) => [day.deployment, day.local_day, 0, day.marks, version]), null)
+    await store.insert(
+      'day_marks',
+      ['deployment', 'local_day', 'marks', 'folded', 'version'],
+      chunk.map((day) => [day.deployment, day.local_day, 0, day.marks, version]),
+      null,
+    )
   }
   await dropOldVersions(store)
 }
@@ -83,7 +98,8 @@ export async function checkFolds(store: Store): Promise<FoldDifference[]> {
   if (!range || range.deployments.length === 0) return []
   const differences: FoldDifference[] = []
   for (const name of foldNames) {
-    const clean = '(deployment, local_day, version) IN (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))'
+    const clean =
+      '(deployment, local_day, version) IN (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))'
     const rows = await store.query<FoldDifference>(
       `SELECT deployment, local_day, {name:String} AS fold FROM
        (

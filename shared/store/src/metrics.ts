@@ -83,9 +83,13 @@ export function findMetric(id: string): MetricDefinition {
   return found
 }
 
-const isDay = (text: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`)) && new Date(`${text}T00:00:00Z`).toISOString().startsWith(text)
+const isDay = (text: string): boolean =>
+  /^\d{4}-\d{2}-\d{2}$/.test(text) &&
+  !Number.isNaN(Date.parse(`${text}T00:00:00Z`)) &&
+  new Date(`${text}T00:00:00Z`).toISOString().startsWith(text)
 
-const daysBetween = (from: string, to: string): number => Math.round((Date.parse(`${to}T00:00:00Z`) - Date.parse(`${from}T00:00:00Z`)) / 86_400_000) + 1
+const daysBetween = (from: string, to: string): number =>
+  Math.round((Date.parse(`${to}T00:00:00Z`) - Date.parse(`${from}T00:00:00Z`)) / 86_400_000) + 1
 
 /** ISO 8601 week of a day, `2026-W01`. */
 function isoWeek(day: string): string {
@@ -115,9 +119,14 @@ function checkRequest(request: MetricRequest): void {
     if (!isDay(request[name])) throw new PipelineError('INVALID_REQUEST', `${name}: must be a day such as 2026-01-31.`)
   }
   if (request.from > request.to) throw new PipelineError('INVALID_REQUEST', 'from: is after to.')
-  if (daysBetween(request.from, request.to) > longestRangeDays) throw new PipelineError('INVALID_REQUEST', `to: at most ${longestRangeDays} days at once.`)
-  if (!intervals.includes(request.interval)) throw new PipelineError('INVALID_REQUEST', `interval: must be one of ${intervals.join(', ')}.`)
-  if (request.limit !== undefined && !(Number.isInteger(request.limit) && request.limit >= 1 && request.limit <= 1_000)) {
+  if (daysBetween(request.from, request.to) > longestRangeDays)
+    throw new PipelineError('INVALID_REQUEST', `to: at most ${longestRangeDays} days at once.`)
+  if (!intervals.includes(request.interval))
+    throw new PipelineError('INVALID_REQUEST', `interval: must be one of ${intervals.join(', ')}.`)
+  if (
+    request.limit !== undefined &&
+    !(Number.isInteger(request.limit) && request.limit >= 1 && request.limit <= 1_000)
+  ) {
     throw new PipelineError('INVALID_REQUEST', 'limit: must be a whole number from 1 to 1,000.')
   }
 }
@@ -131,7 +140,11 @@ interface DayRow {
 }
 
 /** A value from its sums, with what makes it readable. */
-function toValue(definition: MetricDefinition, numerator: number, denominator: number): Pick<MetricRow, 'value' | 'n' | 'low' | 'high' | 'reason'> {
+function toValue(
+  definition: MetricDefinition,
+  numerator: number,
+  denominator: number,
+): Pick<MetricRow, 'value' | 'n' | 'low' | 'high' | 'reason'> {
   if (definition.combine === 'sum') return { value: numerator }
   if (denominator === 0) return { value: null, n: 0, reason: definition.reason ?? 'no_data' }
   const value = numerator / denominator
@@ -192,7 +205,7 @@ const inFlight = new WeakMap<Store, Map<string, Promise<unknown[]>>>()
 /** Asks once what several panels of a board ask at the same time. */
 function queryOnce<Row>(store: Store, sql: string, parameters: QueryParameters): Promise<Row[]> {
   let asked = inFlight.get(store)
-  if (!asked) inFlight.set(store, (asked = new Map()))
+  if (!asked) inFlight.set(store, (asked = new Map<string, Promise<unknown[]>>()))
   const key = JSON.stringify([sql, parameters])
   let answer = asked.get(key)
   if (!answer) {
@@ -216,18 +229,28 @@ export async function queryMetric(store: Store, id: string, request: MetricReque
     to: request.to,
   }
   const isTop = definition.shape === 'top'
-  const own = definition.id === 'live_events' ? { deployments: parameters.deployments!, now: request.now } : isTop ? { ...parameters, limit: request.dimension === undefined ? (request.limit ?? 20) : 100_000 } : parameters
+  const own =
+    definition.id === 'live_events'
+      ? { deployments: parameters.deployments!, now: request.now }
+      : isTop
+        ? { ...parameters, limit: request.dimension === undefined ? (request.limit ?? 20) : 100_000 }
+        : parameters
   const none = request.deployments.length === 0
   const [rows, coverageRows, refusedRows, dataRows] = none
     ? [[], [], [], []]
     : await Promise.all([
         queryOnce<DayRow>(store, readMetricSql(definition.id), own),
-        definition.id === 'visitor_coverage' ? Promise.resolve(null) : queryOnce<DayRow>(store, readMetricSql('visitor_coverage'), parameters),
+        definition.id === 'visitor_coverage'
+          ? Promise.resolve(null)
+          : queryOnce<DayRow>(store, readMetricSql('visitor_coverage'), parameters),
         queryOnce<DayRow>(store, readMetricSql('refused_events'), { ...parameters, limit: 1_000 }),
-        queryOnce<{ deployment: string; data_to: string }>(store, readMetricSql('data_to'), { deployments: parameters.deployments! }),
+        queryOnce<{ deployment: string; data_to: string }>(store, readMetricSql('data_to'), {
+          deployments: parameters.deployments!,
+        }),
       ])
   const covered = coverageRows ?? rows
-  const sum = (list: readonly DayRow[], field: 'numerator' | 'denominator'): number => list.reduce((total, row) => total + Number(row[field] ?? 0), 0)
+  const sum = (list: readonly DayRow[], field: 'numerator' | 'denominator'): number =>
+    list.reduce((total, row) => total + Number(row[field] ?? 0), 0)
   const views = sum(covered, 'denominator')
   const dataTo = dataRows.reduce((latest, row) => Math.max(latest, Number(row.data_to)), 0)
   const over = request.deployments.every((deployment) => request.to < localTime(deployment.time_zone, request.now).day)
@@ -259,11 +282,32 @@ export interface LedgerSums {
 }
 
 /** Sums the ledger, `stored` and `failed` counted from the tables themselves. */
-export async function queryLedger(store: Store, options: { deployment?: string | undefined } = {}): Promise<LedgerSums> {
-  const rows = await store.query<Record<'read' | 'stored' | 'failed' | 'deduplicated' | 'expired' | 'erased', string>>(readMetricSql('ledger'), {
-    deployment: options.deployment ?? '',
-  })
+export async function queryLedger(
+  store: Store,
+  options: { deployment?: string | undefined } = {},
+): Promise<LedgerSums> {
+  const rows = await store.query<Record<'read' | 'stored' | 'failed' | 'deduplicated' | 'expired' | 'erased', string>>(
+    readMetricSql('ledger'),
+    {
+      deployment: options.deployment ?? '',
+    },
+  )
   const total = (name: keyof (typeof rows)[number]): number => rows.reduce((sum, row) => sum + Number(row[name]), 0)
-  const [read, stored, failed, deduplicated, expired, erased] = [total('read'), total('stored'), total('failed'), total('deduplicated'), total('expired'), total('erased')]
-  return { read, stored, failed, deduplicated, expired, erased, difference: read - stored - failed - deduplicated - expired - erased }
+  const [read, stored, failed, deduplicated, expired, erased] = [
+    total('read'),
+    total('stored'),
+    total('failed'),
+    total('deduplicated'),
+    total('expired'),
+    total('erased'),
+  ]
+  return {
+    read,
+    stored,
+    failed,
+    deduplicated,
+    expired,
+    erased,
+    difference: read - stored - failed - deduplicated - expired - erased,
+  }
 }

@@ -121,7 +121,16 @@ export function toFailedRow(
   ]
 }
 
-export const idColumns = ['hex', 'deployment', 'received_at', 'kept_for_ever', 'log_id', 'partition', 'offset', 'content'] as const
+export const idColumns = [
+  'hex',
+  'deployment',
+  'received_at',
+  'kept_for_ever',
+  'log_id',
+  'partition',
+  'offset',
+  'content',
+] as const
 
 /** Notes that an id is taken. Imports are recognised for ever, beacons for the deduplication window. */
 export function toIdRow(record: EventRecord, position: LogPosition): unknown[] {

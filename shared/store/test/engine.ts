@@ -56,7 +56,14 @@ export function makeRecord(fields: Partial<EventRecord> & { at: number }): Event
 
 /** Puts records into the store as the consumer would, with the marks of their days. */
 export async function insertRecords(store: Store, records: readonly EventRecord[], logId = 'test'): Promise<void> {
-  await store.insert('events', eventColumns, records.map((record, index) => toEventRow(record, { logId, partition: 0, offset: made * 1_000 + index })), null)
-  const days = new Map(records.map((record) => [`${record.deployment} ${record.local_day}`, [record.deployment, record.local_day, 1]]))
+  await store.insert(
+    'events',
+    eventColumns,
+    records.map((record, index) => toEventRow(record, { logId, partition: 0, offset: made * 1_000 + index })),
+    null,
+  )
+  const days = new Map(
+    records.map((record) => [`${record.deployment} ${record.local_day}`, [record.deployment, record.local_day, 1]]),
+  )
   await store.insert('day_marks', ['deployment', 'local_day', 'marks'], [...days.values()], null)
 }

@@ -17,13 +17,21 @@ beforeAll(async () => {
 })
 afterAll(() => engine.close())
 beforeEach(async () => {
-  for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys']) await engine.store.command(`TRUNCATE TABLE ${table}`)
+  for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys'])
+    await engine.store.command(`TRUNCATE TABLE ${table}`)
 })
 
 const insert = (records: readonly EventRecord[]) => insertRecords(engine.store, records)
 const foldAll = async () => foldDays(engine.store, await dirtyDays(engine.store, () => '2026-03-20'), { version: 1 })
 const ask = (id: string, more: Partial<MetricRequest> = {}) =>
-  queryMetric(engine.store, id, { deployments: deployments.slice(0, 1), from: day, to: day, interval: 'total', now: later, ...more })
+  queryMetric(engine.store, id, {
+    deployments: deployments.slice(0, 1),
+    from: day,
+    to: day,
+    interval: 'total',
+    now: later,
+    ...more,
+  })
 const valueOf = async (id: string, more: Partial<MetricRequest> = {}) => (await ask(id, more)).rows[0]?.value
 
 describe('sessions', () => {
@@ -47,8 +55,10 @@ describe('sessions', () => {
 })
 
 describe('journeys', () => {
-  const start = (at: number, more: Partial<EventRecord> = {}) => makeRecord({ at, name: 'journey_start', journey: 'pay', visitor: '1', ...more })
-  const complete = (at: number, more: Partial<EventRecord> = {}) => makeRecord({ at, name: 'journey_complete', journey: 'pay', outcome: 'completed', visitor: '1', ...more })
+  const start = (at: number, more: Partial<EventRecord> = {}) =>
+    makeRecord({ at, name: 'journey_start', journey: 'pay', visitor: '1', ...more })
+  const complete = (at: number, more: Partial<EventRecord> = {}) =>
+    makeRecord({ at, name: 'journey_complete', journey: 'pay', outcome: 'completed', visitor: '1', ...more })
   const counts = async (more: Partial<MetricRequest> = {}) => ({
     started: await valueOf('journeys_started', more),
     completed: await valueOf('journeys_completed', more),
@@ -57,18 +67,74 @@ describe('journeys', () => {
   })
 
   test.each<[string, () => EventRecord[], object]>([
-    ['with an id', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
-    ['over a form of four pages that loses the id', () => [start(noon, { journey_id: 'x' }), complete(noon + 9 * minute)], { started: 1, completed: 1, joined: 1, ambiguous: 0 }],
-    ['twice with one id, as the back button does, is one start', () => [start(noon, { journey_id: 'x' }), start(noon + 1, { journey_id: 'x' }), complete(noon + 2, { journey_id: 'x' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
-    ['completed twice counts once', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x' }), complete(noon + 2, { journey_id: 'x' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
-    ['in two tabs: each completion takes a start, the latest first, and the first is ambiguous', () => [start(noon), start(noon + 1), complete(noon + 2), complete(noon + 3)], { started: 2, completed: 2, joined: 1, ambiguous: 0.5 }],
-    ['more completions than starts stay below 100 %', () => [start(noon), complete(noon + 1), complete(noon + 2), complete(noon + 3)], { started: 1, completed: 1, joined: 1, ambiguous: 0 }],
-    ['a completion before its start joins nothing', () => [complete(noon), start(noon + 1)], { started: 1, completed: 0, joined: null, ambiguous: null }],
-    ['another visitor’s completion joins nothing', () => [start(noon), complete(noon + 1, { visitor: '2' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
-    ['another journey’s completion joins nothing', () => [start(noon), complete(noon + 1, { journey: 'other' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
-    ['an outcome that is no completion', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x', outcome: 'failed' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
-    ['an outcome that is one', () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x', outcome: 'not_eligible' })], { started: 1, completed: 1, joined: 0, ambiguous: 0 }],
-    ['without a visitor and without an id cannot be joined', () => [start(noon, { visitor: '0' }), complete(noon + 1, { visitor: '0' })], { started: 1, completed: 0, joined: null, ambiguous: null }],
+    [
+      'with an id',
+      () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x' })],
+      { started: 1, completed: 1, joined: 0, ambiguous: 0 },
+    ],
+    [
+      'over a form of four pages that loses the id',
+      () => [start(noon, { journey_id: 'x' }), complete(noon + 9 * minute)],
+      { started: 1, completed: 1, joined: 1, ambiguous: 0 },
+    ],
+    [
+      'twice with one id, as the back button does, is one start',
+      () => [
+        start(noon, { journey_id: 'x' }),
+        start(noon + 1, { journey_id: 'x' }),
+        complete(noon + 2, { journey_id: 'x' }),
+      ],
+      { started: 1, completed: 1, joined: 0, ambiguous: 0 },
+    ],
+    [
+      'completed twice counts once',
+      () => [
+        start(noon, { journey_id: 'x' }),
+        complete(noon + 1, { journey_id: 'x' }),
+        complete(noon + 2, { journey_id: 'x' }),
+      ],
+      { started: 1, completed: 1, joined: 0, ambiguous: 0 },
+    ],
+    [
+      'in two tabs: each completion takes a start, the latest first, and the first is ambiguous',
+      () => [start(noon), start(noon + 1), complete(noon + 2), complete(noon + 3)],
+      { started: 2, completed: 2, joined: 1, ambiguous: 0.5 },
+    ],
+    [
+      'more completions than starts stay below 100 %',
+      () => [start(noon), complete(noon + 1), complete(noon + 2), complete(noon + 3)],
+      { started: 1, completed: 1, joined: 1, ambiguous: 0 },
+    ],
+    [
+      'a completion before its start joins nothing',
+      () => [complete(noon), start(noon + 1)],
+      { started: 1, completed: 0, joined: null, ambiguous: null },
+    ],
+    [
+      'another visitor’s completion joins nothing',
+      () => [start(noon), complete(noon + 1, { visitor: '2' })],
+      { started: 1, completed: 0, joined: null, ambiguous: null },
+    ],
+    [
+      'another journey’s completion joins nothing',
+      () => [start(noon), complete(noon + 1, { journey: 'other' })],
+      { started: 1, completed: 0, joined: null, ambiguous: null },
+    ],
+    [
+      'an outcome that is no completion',
+      () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x', outcome: 'failed' })],
+      { started: 1, completed: 0, joined: null, ambiguous: null },
+    ],
+    [
+      'an outcome that is one',
+      () => [start(noon, { journey_id: 'x' }), complete(noon + 1, { journey_id: 'x', outcome: 'not_eligible' })],
+      { started: 1, completed: 1, joined: 0, ambiguous: 0 },
+    ],
+    [
+      'without a visitor and without an id cannot be joined',
+      () => [start(noon, { visitor: '0' }), complete(noon + 1, { visitor: '0' })],
+      { started: 1, completed: 0, joined: null, ambiguous: null },
+    ],
   ])('%s', async (_name, make, expected) => {
     await insert(make())
     expect(await counts()).toEqual(expected)
@@ -96,10 +162,20 @@ test('every number is the same from events and from folds, and as counted by pla
   })
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 60 }), async (list) => {
-      for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys']) await engine.store.command(`TRUNCATE TABLE ${table}`)
+      for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys'])
+        await engine.store.command(`TRUNCATE TABLE ${table}`)
       const midnight = Date.parse(`${day}T00:00:00Z`)
       const records = list.map(({ deployment, visitor, minutes, name, bot, path, rating }) =>
-        makeRecord({ at: midnight + minutes * minute, deployment, visitor, name, bot, path, ...(name === 'rating' ? { rating } : {}), ...(name.startsWith('journey') ? { journey: 'j' } : {}) }),
+        makeRecord({
+          at: midnight + minutes * minute,
+          deployment,
+          visitor,
+          name,
+          bot,
+          path,
+          ...(name === 'rating' ? { rating } : {}),
+          ...(name.startsWith('journey') ? { journey: 'j' } : {}),
+        }),
       )
       await insert(records)
       for (const pass of ['events', 'folds'] as const) {
@@ -108,17 +184,25 @@ test('every number is the same from events and from folds, and as counted by pla
           const views = own.filter(({ name }) => name === 'page_view')
           let sessions = 0
           for (const visitor of ['1', '2', '3']) {
-            const times = own.filter((record) => record.visitor === visitor).map(({ at }) => at).sort((x, y) => x - y)
+            const times = own
+              .filter((record) => record.visitor === visitor)
+              .map(({ at }) => at)
+              .sort((x, y) => x - y)
             times.forEach((at, index) => (sessions += index === 0 || at - times[index - 1]! > 30 * minute ? 1 : 0))
           }
           const one = { deployments: deployments.filter((deployment) => deployment.id === id) }
           const ratings = own.filter(({ rating }) => rating > 0)
           expect(await valueOf('page_views', one), pass).toBe(views.length)
           expect(await valueOf('sessions', one), pass).toBe(sessions)
-          expect(await valueOf('daily_visitors', one), pass).toBe(new Set(own.filter(({ visitor }) => visitor !== '0').map(({ visitor }) => visitor)).size)
+          expect(await valueOf('daily_visitors', one), pass).toBe(
+            new Set(own.filter(({ visitor }) => visitor !== '0').map(({ visitor }) => visitor)).size,
+          )
           expect(await valueOf('rating_count', one), pass).toBe(ratings.length)
           const pages = (await ask('top_pages', one)).rows
-          for (const path of ['/', '/a', '/b']) expect(pages.find(({ dimension }) => dimension === path)?.value ?? 0, pass).toBe(views.filter((view) => view.path === path).length)
+          for (const path of ['/', '/a', '/b'])
+            expect(pages.find(({ dimension }) => dimension === path)?.value ?? 0, pass).toBe(
+              views.filter((view) => view.path === path).length,
+            )
         }
         if (pass === 'events') {
           await foldAll()
@@ -145,7 +229,9 @@ describe('folds', () => {
 
   test('that were cut off before they counted change nothing', async () => {
     await insert([makeRecord({ at: noon })])
-    await engine.store.command(`INSERT INTO fold_daily (deployment, local_day, version, page_views) VALUES ('a', '${day}', 99, 1000)`)
+    await engine.store.command(
+      `INSERT INTO fold_daily (deployment, local_day, version, page_views) VALUES ('a', '${day}', 99, 1000)`,
+    )
     expect(await valueOf('page_views')).toBe(1)
     await foldAll()
     expect([await valueOf('page_views'), await checkFolds(engine.store)]).toEqual([1, []])
@@ -170,7 +256,12 @@ describe('an answer', () => {
   test('fills every period: 0 where nothing was counted, null with a reason where nothing can be said', async () => {
     await insert([makeRecord({ at: noon })])
     const own = [{ id: 'a', time_zone: 'UTC', launched_on: '2026-03-09', retired_on: '2026-03-11' }]
-    const { rows } = await ask('page_views', { deployments: own, from: '2026-03-08', to: '2026-03-12', interval: 'day' })
+    const { rows } = await ask('page_views', {
+      deployments: own,
+      from: '2026-03-08',
+      to: '2026-03-12',
+      interval: 'day',
+    })
     expect(rows.map(({ period, value, reason }) => [period, value, reason])).toEqual([
       ['2026-03-08', null, 'not_launched'],
       ['2026-03-09', 0, undefined],
@@ -182,7 +273,11 @@ describe('an answer', () => {
 
   test('gives a rate its n and its interval, and null where it is not defined', async () => {
     expect((await ask('journey_completion_rate')).rows[0]).toMatchObject({ value: null, n: 0, reason: 'no_starts' })
-    await insert([...Array.from({ length: 10 }, (_, index) => makeRecord({ at: noon + index, name: 'rating', rating: index < 9 ? 5 : 1 }))])
+    await insert([
+      ...Array.from({ length: 10 }, (_, index) =>
+        makeRecord({ at: noon + index, name: 'rating', rating: index < 9 ? 5 : 1 }),
+      ),
+    ])
     const [row] = (await ask('rating_satisfied')).rows
     expect(row).toMatchObject({ value: 0.9, n: 10 })
     // Newcombe's table: 9 of 10 is 59.6 % to 98.2 %.
@@ -190,14 +285,22 @@ describe('an answer', () => {
   })
 
   test('means visitors per day over more than a day, and says over how many', async () => {
-    await insert([makeRecord({ at: noon }), makeRecord({ at: noon + 86_400_000, visitor: '1' }), makeRecord({ at: noon + 86_400_000, visitor: '2' })])
+    await insert([
+      makeRecord({ at: noon }),
+      makeRecord({ at: noon + 86_400_000, visitor: '1' }),
+      makeRecord({ at: noon + 86_400_000, visitor: '2' }),
+    ])
     expect((await ask('daily_visitors', { to: '2026-03-11' })).rows[0]).toMatchObject({ value: 1.5, n: 2 })
   })
 
   test('names ISO weeks and months', async () => {
     const week = await ask('page_views', { from: '2025-12-28', to: '2026-01-05', interval: 'week' })
     expect(week.rows.map(({ period }) => period)).toEqual(['2025-W52', '2026-W01', '2026-W02'])
-    expect((await ask('page_views', { from: '2026-01-31', to: '2026-02-01', interval: 'month' })).rows.map(({ period }) => period)).toEqual(['2026-01', '2026-02'])
+    expect(
+      (await ask('page_views', { from: '2026-01-31', to: '2026-02-01', interval: 'month' })).rows.map(
+        ({ period }) => period,
+      ),
+    ).toEqual(['2026-01', '2026-02'])
   })
 
   test('is complete only when the day is over', async () => {
@@ -211,7 +314,10 @@ describe('an answer', () => {
     ['a range too long', { from: '2020-01-01' }, 'to'],
     ['a limit too large', { limit: 1_001 }, 'limit'],
   ])('refuses %s and names the parameter', async (_name, more, parameter) => {
-    await expect(ask('page_views', more)).rejects.toMatchObject({ code: 'INVALID_REQUEST', message: expect.stringContaining(`${parameter}:`) as string })
+    await expect(ask('page_views', more)).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+      message: expect.stringContaining(`${parameter}:`) as string,
+    })
   })
 
   test('takes a value of a dimension as text, whatever it is', async () => {
@@ -219,9 +325,12 @@ describe('an answer', () => {
     expect((await ask('top_pages', { dimension: "/a'); DROP TABLE events; --" })).rows[0]).toMatchObject({ value: 1 })
   })
 
-  test.each(metricDefinitions.map(({ id }) => id))('exists for %s, without data and for all deployments', async (id) => {
-    expect(readMetricSql(id)).not.toBe('')
-    expect((await ask(id, { deployments })).metric).toBe(id)
-    expect((await ask(id, { deployments: [] })).rows).toEqual([])
-  })
+  test.each(metricDefinitions.map(({ id }) => id))(
+    'exists for %s, without data and for all deployments',
+    async (id) => {
+      expect(readMetricSql(id)).not.toBe('')
+      expect((await ask(id, { deployments })).metric).toBe(id)
+      expect((await ask(id, { deployments: [] })).rows).toEqual([])
+    },
+  )
 })

@@ -25,7 +25,12 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry, prefix: 'footfall_' })
   return {
     registry,
-    received: new Counter({ name: 'footfall_events_accepted_total', help: 'Events durable in the log', labelNames: ['deployment'], registers }),
+    received: new Counter({
+      name: 'footfall_events_accepted_total',
+      help: 'Events durable in the log',
+      labelNames: ['deployment'],
+      registers,
+    }),
     refused: new Counter({
       name: 'footfall_events_refused_total',
       help: 'Events refused, by reason',
@@ -53,10 +58,22 @@ export function createMetrics(): Metrics {
     }),
     stored: new Counter({ name: 'footfall_events_stored_total', help: 'Events stored', registers }),
     failed: new Counter({ name: 'footfall_events_failed_total', help: 'Accepted events set aside', registers }),
-    deduplicated: new Counter({ name: 'footfall_events_deduplicated_total', help: 'Second copies left out', registers }),
-    lag: new Gauge({ name: 'footfall_consumer_lag_records', help: 'Records in the log that are not consumed', registers }),
+    deduplicated: new Counter({
+      name: 'footfall_events_deduplicated_total',
+      help: 'Second copies left out',
+      registers,
+    }),
+    lag: new Gauge({
+      name: 'footfall_consumer_lag_records',
+      help: 'Records in the log that are not consumed',
+      registers,
+    }),
     logBytes: new Gauge({ name: 'footfall_log_bytes', help: 'Bytes of the event log', registers }),
-    storeRestarts: new Gauge({ name: 'footfall_store_restarts', help: 'Restarts of the embedded ClickHouse', registers }),
+    storeRestarts: new Gauge({
+      name: 'footfall_store_restarts',
+      help: 'Restarts of the embedded ClickHouse',
+      registers,
+    }),
     ready: new Gauge({ name: 'footfall_ready', help: '1 when the part is ready', labelNames: ['part'], registers }),
   }
 }

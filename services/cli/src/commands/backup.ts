@@ -21,6 +21,8 @@ export function backupCommand(program: Command, config: () => Config): void {
         await cp(result.directory, target, { recursive: true })
         await rm(result.directory, { recursive: true })
       }
-      console.log(`${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB in ${target ?? result.directory}. Salts and tokens are in no backup.`)
+      console.log(
+        `${result.files} files, ${(result.bytes / 1e6).toFixed(1)} MB in ${target ?? result.directory}. Salts and tokens are in no backup.`,
+      )
     })
 }

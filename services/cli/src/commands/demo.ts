@@ -19,9 +19,17 @@ export function demoCommand(program: Command, config: () => Config): void {
     .action(async (options: { data: string; seed: string; days: string; scale: string; exit?: boolean }) => {
       const own = config()
       const dataDirectory = resolve(options.data)
-      if (dataDirectory === own.dataDirectory) throw new PipelineError('CONFLICT', `${dataDirectory} is DATA_DIR: the demo takes a directory of its own.`)
+      if (dataDirectory === own.dataDirectory)
+        throw new PipelineError('CONFLICT', `${dataDirectory} is DATA_DIR: the demo takes a directory of its own.`)
       // Addresses of engines would lead to the real data: the demo is always embedded.
-      const read = readConfig({ ...process.env, DATA_DIR: dataDirectory, EVENT_LOG_URL: '', STORE_URL: '', JOB_QUEUE_URL: '', ADMIN_TOKEN_FILE: '' })
+      const read = readConfig({
+        ...process.env,
+        DATA_DIR: dataDirectory,
+        EVENT_LOG_URL: '',
+        STORE_URL: '',
+        JOB_QUEUE_URL: '',
+        ADMIN_TOKEN_FILE: '',
+      })
       const running = await startStandalone(read, { demo: true })
       const server = await needServer(read)
       const until = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10)
@@ -30,7 +38,10 @@ export function demoCommand(program: Command, config: () => Config): void {
       const foreign = deployments.find(({ id }) => !catalogue.deployments.some((deployment) => deployment.id === id))
       if (foreign) {
         await running.close()
-        throw new PipelineError('CONFLICT', `${dataDirectory} holds real data (${foreign.id}): nothing was changed. Choose another directory with --data.`)
+        throw new PipelineError(
+          'CONFLICT',
+          `${dataDirectory} holds real data (${foreign.id}): nothing was changed. Choose another directory with --data.`,
+        )
       }
       if (deployments.length === 0) await server.request('POST', '/api/v1/registry/apply', { catalogue })
       const payload = { seed: Number(options.seed), days: Number(options.days), scale: Number(options.scale), until }
@@ -41,7 +52,9 @@ export function demoCommand(program: Command, config: () => Config): void {
         process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${in_log} events on their way into the store` : '')
         await new Promise((resolve) => setTimeout(resolve, 500))
       }
-      console.log(`The demo programme is in ${dataDirectory}: ${events} events.\n\n  Console   ${running.publicUrl}\n  Sign in   ${running.signInLink()}\n`)
+      console.log(
+        `The demo programme is in ${dataDirectory}: ${events} events.\n\n  Console   ${running.publicUrl}\n  Sign in   ${running.signInLink()}\n`,
+      )
       if (options.exit) {
         await running.close()
         process.exit(0)

@@ -12,7 +12,8 @@ const leastFreeBytes = 1e9
 
 async function examineInstallation(config: Config, server: Server | null): Promise<Finding[]> {
   const findings: Finding[] = []
-  const say = (level: Finding['level'], what: string, todo?: string): void => void findings.push({ level, what, ...(todo === undefined ? {} : { todo }) })
+  const say = (level: Finding['level'], what: string, todo?: string): void =>
+    void findings.push({ level, what, ...(todo === undefined ? {} : { todo }) })
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const recent = major > 20 || (major === 20 && minor >= 19)
   say(recent ? 'ok' : 'error', `Node ${process.versions.node}`, recent ? undefined : 'Install Node 20.19 or later.')
@@ -20,7 +21,11 @@ async function examineInstallation(config: Config, server: Server | null): Promi
     await import('chdb')
     say('ok', 'the embedded engine loads')
   } catch {
-    say('error', 'the embedded engine cannot be loaded on this system', 'It runs on Linux with glibc and on macOS, x64 and arm64; run npm ci again without --omit=optional.')
+    say(
+      'error',
+      'the embedded engine cannot be loaded on this system',
+      'It runs on Linux with glibc and on macOS, x64 and arm64; run npm ci again without --omit=optional.',
+    )
   }
   if (!existsSync(config.dataDirectory)) {
     say('ok', `${config.dataDirectory} is not there yet: the first start makes it`)
@@ -30,7 +35,11 @@ async function examineInstallation(config: Config, server: Server | null): Promi
     await access(config.dataDirectory, constants.R_OK | constants.W_OK)
     const { bavail, bsize } = await statfs(config.dataDirectory)
     const free = bavail * bsize
-    say(free > leastFreeBytes ? 'ok' : 'warning', `${(free / 1e9).toFixed(1)} GB free in ${config.dataDirectory}`, free > leastFreeBytes ? undefined : 'Free some space: a full disk makes ingest answer 503.')
+    say(
+      free > leastFreeBytes ? 'ok' : 'warning',
+      `${(free / 1e9).toFixed(1)} GB free in ${config.dataDirectory}`,
+      free > leastFreeBytes ? undefined : 'Free some space: a full disk makes ingest answer 503.',
+    )
   } catch {
     say('error', `${config.dataDirectory} cannot be read and written`, 'Give this user the directory.')
   }
@@ -44,24 +53,53 @@ async function examineInstallation(config: Config, server: Server | null): Promi
       await verifyLog(config.eventLogUrl.replace(/^file:/, ''))
       say('ok', 'every frame of the event log has its checksum')
     } catch (error) {
-      say('error', `the event log: ${error instanceof Error ? error.message : String(error)}`, 'Restore the log from a backup.')
+      say(
+        'error',
+        `the event log: ${error instanceof Error ? error.message : String(error)}`,
+        'Restore the log from a backup.',
+      )
     }
     return findings
   }
   const response = await fetch(`${server.url}/readyz`)
-  say(response.ok ? 'ok' : 'error', response.ok ? `the server answers at ${server.url}` : `the server is not ready: ${await response.text()}`)
+  say(
+    response.ok ? 'ok' : 'error',
+    response.ok ? `the server answers at ${server.url}` : `the server is not ready: ${await response.text()}`,
+  )
   const skew = Math.abs(Date.parse(response.headers.get('date') ?? '') - Date.now())
-  if (skew > 60_000) say('warning', `the clocks of server and command differ by ${Math.round(skew / 1000)} s`, 'Let both follow a time server.')
+  if (skew > 60_000)
+    say(
+      'warning',
+      `the clocks of server and command differ by ${Math.round(skew / 1000)} s`,
+      'Let both follow a time server.',
+    )
   try {
-    const ledger = await server.request<{ difference: number; in_log: number; accepted: number }>('GET', '/api/v1/ledger')
-    say(ledger.difference === 0 ? 'ok' : 'error', `the ledger: ${ledger.accepted} accepted, difference ${ledger.difference}`, ledger.difference === 0 ? undefined : 'Keep a copy of the data directory and report this.')
+    const ledger = await server.request<{ difference: number; in_log: number; accepted: number }>(
+      'GET',
+      '/api/v1/ledger',
+    )
+    say(
+      ledger.difference === 0 ? 'ok' : 'error',
+      `the ledger: ${ledger.accepted} accepted, difference ${ledger.difference}`,
+      ledger.difference === 0 ? undefined : 'Keep a copy of the data directory and report this.',
+    )
     say(ledger.in_log < 100_000 ? 'ok' : 'warning', `${ledger.in_log} events wait in the log`)
   } catch (error) {
-    say('error', `the store does not answer: ${error instanceof Error ? error.message : String(error)}`, 'Accepted events are safe in the log; see the server’s own log.')
+    say(
+      'error',
+      `the store does not answer: ${error instanceof Error ? error.message : String(error)}`,
+      'Accepted events are safe in the log; see the server’s own log.',
+    )
   }
-  const share = (await server.request<{ share: number; of: number }>('GET', '/api/v1/sender-share').catch(() => null)) ?? { share: 0, of: 0 }
+  const share = (await server
+    .request<{ share: number; of: number }>('GET', '/api/v1/sender-share')
+    .catch(() => null)) ?? { share: 0, of: 0 }
   if (share.of >= 100 && share.share > 0.9) {
-    say('warning', `${Math.round(share.share * 100)} % of the last ${share.of} beacons came from one address`, 'A proxy stands before the server: name its address in TRUSTED_PROXIES, or all its visitors are one.')
+    say(
+      'warning',
+      `${Math.round(share.share * 100)} % of the last ${share.of} beacons came from one address`,
+      'A proxy stands before the server: name its address in TRUSTED_PROXIES, or all its visitors are one.',
+    )
   }
   return findings
 }
@@ -75,7 +113,8 @@ export function doctorCommand(program: Command, config: () => Config): void {
       const read = config()
       const server = await findServer(read)
       const findings = url === undefined ? await examineInstallation(read, server) : await examinePage(url, server)
-      for (const { level, what, todo } of findings) console.log(`${signs[level]}  ${what}${todo ? `\n         → ${todo}` : ''}`)
+      for (const { level, what, todo } of findings)
+        console.log(`${signs[level]}  ${what}${todo ? `\n         → ${todo}` : ''}`)
       if (findings.some(({ level }) => level === 'error')) process.exitCode = 1
     })
 }

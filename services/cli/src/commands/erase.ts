@@ -15,7 +15,11 @@ export function eraseCommand(program: Command, config: () => Config): void {
       if (!options.yes) throw new PipelineError('INVALID_REQUEST', 'Nothing was erased: say --yes to erase for good.')
       const { deployment, from, to } = options
       const server = await needServer(config())
-      const counts = await runJob<{ events: number; failed: number }>(server, 'erase', { deployment, ...(from ? { from } : {}), ...(to ? { to } : {}) })
+      const counts = await runJob<{ events: number; failed: number }>(server, 'erase', {
+        deployment,
+        ...(from ? { from } : {}),
+        ...(to ? { to } : {}),
+      })
       console.log(`Erased ${counts.events} events and ${counts.failed} failed ones. Older backups still hold them.`)
     })
 }

@@ -11,7 +11,9 @@ export function importCommand(program: Command, config: () => Config): void {
     .command('import')
     .description('bring in what was counted elsewhere')
     .command('access-log')
-    .description('page views from an Apache or nginx log in combined format; a line counts once however often it is imported')
+    .description(
+      'page views from an Apache or nginx log in combined format; a line counts once however often it is imported',
+    )
     .argument('<file>', 'the log, plain or gzip; - reads standard input')
     .requiredOption('--deployment <id>', 'the deployment whose pages these are')
     .option('--follow', 'go on with lines as they are written')

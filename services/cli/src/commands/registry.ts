@@ -20,7 +20,8 @@ async function readCatalogue(file: string): Promise<unknown> {
     throw new PipelineError('INVALID_REQUEST', `${file} cannot be read.`, { cause: error })
   })
   const document = parseDocument(text, { maxAliasCount: 100 } as never)
-  if (document.errors.length > 0) throw new PipelineError('INVALID_REQUEST', `${file}: ${document.errors.map((error) => error.message).join('; ')}`)
+  if (document.errors.length > 0)
+    throw new PipelineError('INVALID_REQUEST', `${file}: ${document.errors.map((error) => error.message).join('; ')}`)
   return document.toJS({ maxAliasCount: 100 })
 }
 

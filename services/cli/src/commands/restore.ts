@@ -16,27 +16,48 @@ import type { Command } from 'commander'
 import * as z from 'zod'
 import { findServer } from '../server.ts'
 
-const manifestSchema = z.object({ v: z.literal(1), made_at: z.string(), files: z.array(z.object({ path: z.string(), bytes: z.number(), sha256: z.string() })) })
+const manifestSchema = z.object({
+  v: z.literal(1),
+  made_at: z.string(),
+  files: z.array(z.object({ path: z.string(), bytes: z.number(), sha256: z.string() })),
+})
 
 /** Refuses a backup that is not whole. */
 async function checkBackup(directory: string): Promise<z.infer<typeof manifestSchema>> {
   const file = join(directory, 'backup.json')
-  if (!existsSync(file)) throw new PipelineError('INVALID_REQUEST', `${directory} holds no backup.json: it is no backup, or one that was cut off.`)
+  if (!existsSync(file))
+    throw new PipelineError(
+      'INVALID_REQUEST',
+      `${directory} holds no backup.json: it is no backup, or one that was cut off.`,
+    )
   const manifest = manifestSchema.parse(JSON.parse(await readFile(file, 'utf8')))
   for (const { path, sha256 } of manifest.files) {
     const found = await readFile(join(directory, path)).catch(() => null)
-    if (!found || createHash('sha256').update(found).digest('hex') !== sha256) throw new PipelineError('INVALID_REQUEST', `${path} of the backup is missing or was changed. Nothing was restored.`)
+    if (!found || createHash('sha256').update(found).digest('hex') !== sha256)
+      throw new PipelineError(
+        'INVALID_REQUEST',
+        `${path} of the backup is missing or was changed. Nothing was restored.`,
+      )
   }
   return manifest
 }
 
-async function withStore<Result>(config: Config, work: (store: Store) => Promise<Result>, backups: string): Promise<Result> {
+async function withStore<Result>(
+  config: Config,
+  work: (store: Store) => Promise<Result>,
+  backups: string,
+): Promise<Result> {
   const engine = await superviseEmbeddedClickHouse({
     directory: config.storeUrl.replace(/^embedded:/, ''),
     backupsDirectory: backups,
     memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
   })
-  const store = openStore({ url: `${engine.url}/footfall`, user: engine.user, password: engine.password, requestTimeoutMs: 3_600_000 })
+  const store = openStore({
+    url: `${engine.url}/footfall`,
+    user: engine.user,
+    password: engine.password,
+    requestTimeoutMs: 3_600_000,
+  })
   try {
     return await work(store)
   } finally {
@@ -54,16 +75,27 @@ async function resumeFromStore(config: Config, store: Store): Promise<string[]> 
   try {
     const lines: string[] = []
     for (const { partition, start, end } of await log.partitions(topics.events)) {
-      const [row] = await store.query<{ next: string; rows_end: string }>(readQuery('stored-position'), { log_id: log.logId, partition })
+      const [row] = await store.query<{ next: string; rows_end: string }>(readQuery('stored-position'), {
+        log_id: log.logId,
+        partition,
+      })
       const next = Number(row?.next ?? 0)
       const rowsEnd = Number(row?.rows_end ?? 0)
       const claimed = rowsEnd > next ? rowsEnd : undefined
       if (next < start) {
-        throw new PipelineError('POSITION_DISAGREES', `Partition ${partition}: the store ends at ${next}, the log begins at ${start}. What lies between is in neither; restore a log that reaches back further.`)
+        throw new PipelineError(
+          'POSITION_DISAGREES',
+          `Partition ${partition}: the store ends at ${next}, the log begins at ${start}. What lies between is in neither; restore a log that reaches back further.`,
+        )
       }
       await log.skipTo(topics.events, partition, claimed ?? next)
-      await log.setPosition(topics.events, storeGroup, partition, { next, ...(claimed === undefined ? {} : { claimed }) })
-      lines.push(`Partition ${partition}: goes on at ${next}; ${Math.max(0, end - next)} records of the log are read again.`)
+      await log.setPosition(topics.events, storeGroup, partition, {
+        next,
+        ...(claimed === undefined ? {} : { claimed }),
+      })
+      lines.push(
+        `Partition ${partition}: goes on at ${next}; ${Math.max(0, end - next)} records of the log are read again.`,
+      )
     }
     return lines
   } finally {
@@ -79,9 +111,14 @@ export function restoreCommand(program: Command, config: () => Config): void {
     .option('--resume', 'restore nothing: make the consumer go on where the store is')
     .action(async (directory: string | undefined, options: { resume?: boolean }) => {
       const read = config()
-      if (await findServer(read)) throw new PipelineError('CONFLICT', 'The server is running on this data directory: stop it first.')
+      if (await findServer(read))
+        throw new PipelineError('CONFLICT', 'The server is running on this data directory: stop it first.')
       if (options.resume) {
-        const lines = await withStore(read, (store) => resumeFromStore(read, store), join(read.dataDirectory, 'backups'))
+        const lines = await withStore(
+          read,
+          (store) => resumeFromStore(read, store),
+          join(read.dataDirectory, 'backups'),
+        )
         console.log(lines.join('\n'))
         return
       }
@@ -89,19 +126,25 @@ export function restoreCommand(program: Command, config: () => Config): void {
       const from = resolve(directory)
       const manifest = await checkBackup(from)
       const present = existsSync(read.dataDirectory) ? await readdir(read.dataDirectory) : []
-      if (present.length > 0) throw new PipelineError('CONFLICT', `${read.dataDirectory} is not empty: restore into a new DATA_DIR.`)
+      if (present.length > 0)
+        throw new PipelineError('CONFLICT', `${read.dataDirectory} is not empty: restore into a new DATA_DIR.`)
       await mkdir(read.dataDirectory, { recursive: true, mode: 0o700 })
       await cp(join(from, 'log'), read.eventLogUrl.replace(/^file:/, ''), { recursive: true })
-      if (existsSync(join(from, 'import-secrets.json'))) await cp(join(from, 'import-secrets.json'), join(read.dataDirectory, 'import-secrets.json'))
+      if (existsSync(join(from, 'import-secrets.json')))
+        await cp(join(from, 'import-secrets.json'), join(read.dataDirectory, 'import-secrets.json'))
       const lines = await withStore(
         read,
         async (store) => {
-          await store.command(`RESTORE DATABASE footfall FROM File('${join(from, 'store.tar.zst').replace(/'/g, "\\'")}') SETTINGS allow_non_empty_tables = 1`)
+          await store.command(
+            `RESTORE DATABASE footfall FROM File('${join(from, 'store.tar.zst').replace(/'/g, "\\'")}') SETTINGS allow_non_empty_tables = 1`,
+          )
           await migrate(store, join(findRoot(), 'shared/store/migrations'))
           return resumeFromStore(read, store)
         },
         from,
       )
-      console.log(`Restored the backup of ${manifest.made_at} (${manifest.files.length} files).\n${lines.join('\n')}\nVisitors of today are not known again until the next midnight: their salts are in no backup.`)
+      console.log(
+        `Restored the backup of ${manifest.made_at} (${manifest.files.length} files).\n${lines.join('\n')}\nVisitors of today are not known again until the next midnight: their salts are in no backup.`,
+      )
     })
 }

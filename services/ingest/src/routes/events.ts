@@ -28,7 +28,8 @@ function errorBody(code: ErrorCode, where: string): ErrorBody {
 /** Lets the page read the answer: without credentials, and only for its own origin. */
 function allowOrigin(reply: FastifyReply, origin: string | undefined): void {
   void reply.header('vary', 'Origin').header('cross-origin-resource-policy', 'cross-origin')
-  if (origin !== undefined) void reply.header('access-control-allow-origin', origin)
+  if (origin === undefined) return
+  void reply.header('access-control-allow-origin', origin).header('access-control-expose-headers', 'retry-after')
 }
 
 export function sendRefusal(reply: FastifyReply, refusal: Refusal, origin?: string): FastifyReply {
@@ -71,7 +72,7 @@ export function eventRoute(app: FastifyInstance, options: EventRouteOptions): vo
     if (type !== undefined && type !== '' && !readable.test(type)) {
       return refuse(reply, { code: 'UNSUPPORTED_MEDIA_TYPE', reason: 'malformed', where: 'content-type' }, origin)
     }
-    let body = request.body instanceof Buffer ? request.body : Buffer.alloc(0)
+    let body: Buffer = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
     const encoding = headers['content-encoding']
     if (encoding === 'gzip') {
       try {
@@ -114,6 +115,7 @@ export function eventRoute(app: FastifyInstance, options: EventRouteOptions): vo
   app.route({
     method: ['GET', 'PUT', 'DELETE', 'PATCH'],
     url: '/v1/events',
-    handler: async (_request, reply) => reply.header('allow', 'POST, OPTIONS').code(405).send(errorBody('METHOD_NOT_ALLOWED', '')),
+    handler: async (_request, reply) =>
+      reply.header('allow', 'POST, OPTIONS').code(405).send(errorBody('METHOD_NOT_ALLOWED', '')),
   })
 }

@@ -2,7 +2,13 @@ import { errorTable } from '@footfall/contracts/errors'
 import type { Deployment } from '@footfall/contracts/registry'
 import type { FastifyInstance } from 'fastify'
 
-const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const escapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
 const escape = (text: string): string => text.replace(/[&<>"']/g, (sign) => escapes[sign]!)
 
 const basis: Readonly<Record<Deployment['mode'], string>> = {

@@ -4,7 +4,11 @@ import { writeRecord } from '../write-record.ts'
 import type { Delivery, Draft, IngestParts, Refusal } from '../delivery.ts'
 
 /** Makes the events durable; only then is the request answered. */
-export async function appendToLog(drafts: readonly Draft[], delivery: Delivery, parts: IngestParts): Promise<Refusal | null> {
+export async function appendToLog(
+  drafts: readonly Draft[],
+  delivery: Delivery,
+  parts: IngestParts,
+): Promise<Refusal | null> {
   const deployment = delivery.owner!.deployment.id
   const records = drafts.map((draft) => ({
     key: deployment + draft.event!.id,
@@ -16,6 +20,11 @@ export async function appendToLog(drafts: readonly Draft[], delivery: Delivery, 
   } catch (error) {
     if (!isPipelineError(error)) throw error
     const full = error.code === 'LOG_FULL'
-    return { code: full ? 'LOG_FULL' : 'LOG_UNAVAILABLE', reason: 'log_unavailable', where: '', retryAfterSeconds: full ? 30 : 5 }
+    return {
+      code: full ? 'LOG_FULL' : 'LOG_UNAVAILABLE',
+      reason: 'log_unavailable',
+      where: '',
+      retryAfterSeconds: full ? 30 : 5,
+    }
   }
 }

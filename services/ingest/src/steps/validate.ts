@@ -20,7 +20,11 @@ export function validate(draft: Draft, delivery: Delivery, parts: IngestParts): 
   const parsed = beaconEventSchema.safeParse(draft.raw)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    draft.where = `events[${draft.index}]${issue?.path.length ? `.${issue.path.join('.')}` : ''}: ${issue?.message ?? 'not valid'}`.slice(0, 200)
+    draft.where =
+      `events[${draft.index}]${issue?.path.length ? `.${issue.path.join('.')}` : ''}: ${issue?.message ?? 'not valid'}`.slice(
+        0,
+        200,
+      )
     return 'invalid_event'
   }
   const { deployment } = delivery.owner!

@@ -48,7 +48,8 @@ function createRandom(text: string): () => number {
   }
 }
 
-const hexOf = (random: () => number, digits: number): string => Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('')
+const hexOf = (random: () => number, digits: number): string =>
+  Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('')
 
 /** Visits of a deployment on a day: growth after launch, weekday, season, weather, a campaign and a day of outage. */
 function visitsOn(day: string, deployment: Deployment, traffic: DemoTraffic, random: () => number): number {
@@ -133,15 +134,25 @@ export function demoDay(
       const path = traffic.pages.at(-1)!
       add('journey_start', { path, journey: traffic.journey, journey_id: id })
       if (random() < traffic.completion) {
-        add('journey_complete', { path, journey: traffic.journey, journey_id: id, outcome: random() < 0.93 ? 'completed' : 'not_eligible' })
+        add('journey_complete', {
+          path,
+          journey: traffic.journey,
+          journey_id: id,
+          outcome: random() < 0.93 ? 'completed' : 'not_eligible',
+        })
         if (random() < 0.3) {
           const level = Math.max(1, Math.min(5, Math.round(traffic.liking + (random() + random() - 1) * 2)))
           add('rating', { path, rating: level })
         }
-      } else if (random() < 0.2) add('journey_error', { path, journey: traffic.journey, journey_id: id, journey_step: 'send' })
+      } else if (random() < 0.2)
+        add('journey_error', { path, journey: traffic.journey, journey_id: id, journey_step: 'send' })
     }
     if (traffic.journey === 'alert' || traffic.journey === 'find_place') {
-      if (random() < 0.5) add('dataset_used', { path: '/', dataset: traffic.journey === 'alert' ? 'air-measurements' : 'school-register' })
+      if (random() < 0.5)
+        add('dataset_used', {
+          path: '/',
+          dataset: traffic.journey === 'alert' ? 'air-measurements' : 'school-register',
+        })
     }
   }
   return records
@@ -151,7 +162,11 @@ export function demoDay(
  * Makes a year of a believable programme and sends it through the log, a day at a time; goes on after the last whole
  * day. The same seed and day make the same events with the same ids, so a repetition counts nothing twice.
  */
-export async function generateDemo(job: Job, context: JobContext, parts: { log: EventLog; now: () => number }): Promise<{ events: number; days: number }> {
+export async function generateDemo(
+  job: Job,
+  context: JobContext,
+  parts: { log: EventLog; now: () => number },
+): Promise<{ events: number; days: number }> {
   const { seed, days, scale, until } = demoPayloadSchema.parse(job.payload)
   const known = checkpointSchema.safeParse(job.progress?.checkpoint)
   const traffic = demoTraffic()
@@ -162,11 +177,15 @@ export async function generateDemo(job: Job, context: JobContext, parts: { log: 
   const first = shiftDay(until, 1 - days)
   for (let day = known.success ? shiftDay(known.data.day, 1) : first; day <= until; day = shiftDay(day, 1)) {
     context.signal.throwIfAborted()
-    const records = deployments.flatMap((deployment) => demoDay(seed, scale, day, deployment, traffic.get(deployment.id)!, localTime, receivedAt))
+    const records = deployments.flatMap((deployment) =>
+      demoDay(seed, scale, day, deployment, traffic.get(deployment.id)!, localTime, receivedAt),
+    )
     for (let start = 0; start < records.length; start += recordsPerAppend) {
       await parts.log.append(
         topics.events,
-        records.slice(start, start + recordsPerAppend).map((record) => ({ key: record.deployment + record.id, value: JSON.stringify(record) })),
+        records
+          .slice(start, start + recordsPerAppend)
+          .map((record) => ({ key: record.deployment + record.id, value: JSON.stringify(record) })),
       )
     }
     events += records.length

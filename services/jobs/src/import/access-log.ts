@@ -12,7 +12,8 @@ export interface LoggedRequest {
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 // address, two names, [day/month/year:time zone], "request", status, bytes, "referrer", "agent"; a quote inside is escaped.
-const combined = /^(\S+) \S+ .*?\[(\d{2})\/(\w{3})\/(\d{4}):(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})\] "((?:[^"\\]|\\.)*)" (\d{3}) (?:\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?/
+const combined =
+  /^(\S+) \S+ .*?\[(\d{2})\/(\w{3})\/(\d{4}):(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})\] "((?:[^"\\]|\\.)*)" (\d{3}) (?:\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?/
 const longestLine = 16_384
 
 const unescape = (text: string): string => (text === '-' ? '' : text.replace(/\\(["\\])/g, '$1'))
@@ -22,7 +23,21 @@ export function parseAccessLogLine(line: string): LoggedRequest | null {
   if (line.length > longestLine) return null
   const match = combined.exec(line)
   if (!match) return null
-  const [, address = '', day, month = '', year, hour, minute, second, sign, zoneHours, zoneMinutes, request = '', status] = match
+  const [
+    ,
+    address = '',
+    day,
+    month = '',
+    year,
+    hour,
+    minute,
+    second,
+    sign,
+    zoneHours,
+    zoneMinutes,
+    request = '',
+    status,
+  ] = match
   const monthIndex = months.indexOf(month)
   if (monthIndex < 0) return null
   const offset = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000 * (sign === '-' ? -1 : 1)
@@ -41,7 +56,8 @@ export function parseAccessLogLine(line: string): LoggedRequest | null {
 }
 
 /** Endings of what a page loads rather than of pages. */
-const asset = /\.(?:css|js|mjs|map|png|jpe?g|gif|svg|webp|avif|ico|bmp|tiff?|woff2?|ttf|otf|eot|mp[34]|m4[av]|webm|og[gv]|wav|avi|mov|zip|gz|bz2|xz|tar|rar|7z|iso|exe|dmg|deb|rpm|jar|swf|json|xml|rss|atom|txt|csv|pdf|wasm)$/i
+const asset =
+  /\.(?:css|js|mjs|map|png|jpe?g|gif|svg|webp|avif|ico|bmp|tiff?|woff2?|ttf|otf|eot|mp[34]|m4[av]|webm|og[gv]|wav|avi|mov|zip|gz|bz2|xz|tar|rar|7z|iso|exe|dmg|deb|rpm|jar|swf|json|xml|rss|atom|txt|csv|pdf|wasm)$/i
 /** Addresses that programs ask for. */
 const machine = /^\/(?:favicon|robots\.txt|\.well-known\/|feed\/?$|xmlrpc)/i
 

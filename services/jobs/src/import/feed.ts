@@ -43,12 +43,18 @@ export function createFeeds(parts: ImportParts): Feeds {
         receivedAt: parts.now(),
       })
       const feed = randomUUID()
-      feeds.set(feed, { deployment: deployment.id, read, counts: { lines: 0, events: 0, other: 0, unreadable: 0 }, usedAt: parts.now() })
+      feeds.set(feed, {
+        deployment: deployment.id,
+        read,
+        counts: { lines: 0, events: 0, other: 0, unreadable: 0 },
+        usedAt: parts.now(),
+      })
       return feed
     },
     async add(id, lines) {
       const feed = feeds.get(id)
-      if (!feed) throw new PipelineError('NOT_FOUND', 'There is no such import; start it again: lines that went in count once.')
+      if (!feed)
+        throw new PipelineError('NOT_FOUND', 'There is no such import; start it again: lines that went in count once.')
       feed.usedAt = parts.now()
       const counts = { ...feed.counts, lines: feed.counts.lines + lines.length }
       const records = lines.flatMap((line) => {

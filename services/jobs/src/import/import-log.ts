@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
@@ -56,14 +56,23 @@ async function openLines(path: string): Promise<AsyncIterable<string>> {
  * and is counted once. The salts of its days are this job's own and go with it, so visitors of past days cannot be
  * found again.
  */
-export async function importAccessLog(job: Job, context: JobContext, parts: ImportParts): Promise<ImportCounts & { lines: number }> {
+export async function importAccessLog(
+  job: Job,
+  context: JobContext,
+  parts: ImportParts,
+): Promise<ImportCounts & { lines: number }> {
   const payload = importPayloadSchema.parse(job.payload)
   const deployment = parts.findDeployment(payload.deployment)
   if (!deployment) throw new PipelineError('NOT_FOUND', `There is no deployment "${payload.deployment}".`)
   const known = checkpointSchema.safeParse(job.progress?.checkpoint)
   const state = known.success
     ? known.data
-    : { receivedAt: parts.now(), lines: 0, salts: {} as Record<string, string>, counts: { events: 0, other: 0, unreadable: 0 } }
+    : {
+        receivedAt: parts.now(),
+        lines: 0,
+        salts: {} as Record<string, string>,
+        counts: { events: 0, other: 0, unreadable: 0 },
+      }
   const read = createLineReader({
     deployment,
     secret: await readImportSecret(parts.secretsFile, deployment.id),
@@ -82,7 +91,12 @@ export async function importAccessLog(job: Job, context: JobContext, parts: Impo
     records = []
     state.lines = line
     state.counts = { ...counts }
-    await context.progress({ done: line, total: null, note: `${line} lines, ${counts.events} page views`, checkpoint: { ...state } })
+    await context.progress({
+      done: line,
+      total: null,
+      note: `${line} lines, ${counts.events} page views`,
+      checkpoint: { ...state },
+    })
   }
   const resumeAfter = state.lines
   for await (const text of await openLines(payload.path)) {

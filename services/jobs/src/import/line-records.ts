@@ -57,7 +57,10 @@ export function createLineReader(options: LineReaderOptions): (line: string) => 
     const request = parseAccessLogLine(line)
     if (!request) return { kind: 'unreadable' }
     if (!isPageView(request)) return { kind: 'other' }
-    const page = cleanPage(URL.canParse(request.target, base) ? new URL(request.target, base).href : base, deployment.keep_params)
+    const page = cleanPage(
+      URL.canParse(request.target, base) ? new URL(request.target, base).href : base,
+      deployment.keep_params,
+    )
     if (!page) return { kind: 'unreadable' }
     const { day, hour } = localTime(deployment.time_zone, request.at)
     const agent = classify(request.userAgent)

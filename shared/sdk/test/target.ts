@@ -34,8 +34,6 @@ export interface Target {
   close(): Promise<void>
 }
 
-import { appendFileSync } from 'node:fs'
-const mark = (t: string) => appendFileSync('/tmp/tr', t)
 const root = join(import.meta.dirname, '../../..')
 const key = 'pk_browsertest'
 
@@ -152,12 +150,12 @@ export async function startTarget(): Promise<Target> {
       behaviours = next
     },
     async close() {
-      mark('1'); await shut(gate); mark('2')
-      await app.close(); mark('3')
+      await shut(gate)
+      await app.close()
       stopping.abort()
-      await tailing; mark('4')
-      await registry.close(); mark('5')
-      await log.close(); mark('6')
+      await tailing
+      await registry.close()
+      await log.close()
       await rm(directory, { recursive: true })
     },
   }

@@ -23,6 +23,8 @@ const entries = {
   'embedded-clickhouse': 'services/embedded-clickhouse/src/main.ts',
   bench: 'bench/main.ts',
   generator: 'bench/generator.ts',
+  'accept-server': 'bench/accept-server.ts',
+  'log-to-store-process': 'bench/log-to-store-process.ts',
   'ledger-check': 'test/ledger/main.ts',
 }
 const present = Object.entries(entries).filter(([, file]) => existsSync(join(root, file)))

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { compileReader } from './compiled-reader.ts'
 import type { DropReason, ReceiptResult } from './drop-reason.ts'
 
 /** At most this many events a request. */
@@ -28,7 +29,7 @@ export const standardNames = [
 export type StandardName = (typeof standardNames)[number]
 
 /** UUID of version 4 or 7, as text: other versions can hold an address or a clock of the sender. */
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
+const uuidPattern = /^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$/
 const namePattern = /^[a-z][a-z0-9_.]{0,63}$/
 const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 /** Unix milliseconds from 2000-01-01 to 2100-01-01: anything else is a seconds value or a broken clock. */
@@ -38,6 +39,7 @@ const propValue = z.union([z.string().max(1024), z.number(), z.boolean(), z.null
 const props = z
   .record(z.string().min(1).max(64), propValue)
   .refine((value) => Object.keys(value).length <= 64, 'at most 64 props')
+  .meta({ maxProperties: 64 })
 
 export const journeySchema = z.strictObject({
   /** Random per journey, never per person. */
@@ -46,6 +48,32 @@ export const journeySchema = z.strictObject({
   step: z.string().min(1).max(64).optional(),
   outcome: z.string().regex(namePattern).optional(),
 })
+
+interface NamedEvent {
+  readonly name: string
+  readonly url?: unknown
+  readonly screen?: unknown
+  readonly journey?: unknown
+  readonly rating?: unknown
+  readonly dataset?: unknown
+}
+
+/** The field that an event of this name needs and lacks; null when it has everything. */
+function missingField(event: NamedEvent): keyof NamedEvent | null {
+  const needed =
+    event.name === 'page_view'
+      ? 'url'
+      : event.name === 'screen_view'
+        ? 'screen'
+        : event.name === 'rating'
+          ? 'rating'
+          : event.name === 'dataset_used'
+            ? 'dataset'
+            : event.name.startsWith('journey_')
+              ? 'journey'
+              : null
+  return needed !== null && event[needed] === undefined ? needed : null
+}
 
 /** One event of a beacon. Times are Unix milliseconds by the sender's clock. */
 export const beaconEventSchema = z
@@ -68,15 +96,12 @@ export const beaconEventSchema = z
     app_version: z.string().min(1).max(64).optional(),
   })
   .superRefine((event, context) => {
-    const need = (field: string, present: boolean): void => {
-      if (!present) context.addIssue({ code: 'custom', path: [field], message: `is required for ${event.name}` })
-    }
-    if (event.name === 'page_view') need('url', event.url !== undefined)
-    if (event.name === 'screen_view') need('screen', event.screen !== undefined)
-    if (event.name.startsWith('journey_')) need('journey', event.journey !== undefined)
-    if (event.name === 'rating') need('rating', event.rating !== undefined)
-    if (event.name === 'dataset_used') need('dataset', event.dataset !== undefined)
+    const field = missingField(event)
+    if (field !== null) context.addIssue({ code: 'custom', path: [field], message: 'is required for this name' })
   })
+
+/** Reads one event of a beacon: `beaconEventSchema`, compiled. */
+export const readBeaconEvent = compileReader(beaconEventSchema, (event) => missingField(event) === null)
 
 /** The request around the events, which are read one by one so that one bad event does not refuse the others. */
 export const beaconSchema = z.strictObject({

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { compileReader } from './compiled-reader.ts'
 
 /** Version of the record in the log. A reader accepts this and every earlier one. */
 export const recordVersion = 1
@@ -67,6 +68,9 @@ export const eventRecordSchema = z.object({
 })
 
 export type EventRecord = z.infer<typeof eventRecordSchema>
+
+/** Reads a record of the log: `eventRecordSchema`, compiled. */
+export const readEventRecord = compileReader(eventRecordSchema)
 
 /** A refusal sample, on a topic of its own: feeds the live view, at most 10 a second a deployment, never a payload. */
 export interface RefusalRecord {

@@ -1,4 +1,4 @@
-import { beaconEventSchema, maxEventBytes, standardNames } from '@footfall/contracts/beacon'
+import { maxEventBytes, readBeaconEvent, standardNames } from '@footfall/contracts/beacon'
 import type { DropReason } from '@footfall/contracts/drop-reason'
 import type { Delivery, Draft, IngestParts } from '../delivery.ts'
 
@@ -17,7 +17,7 @@ function sizeOf(value: unknown): number {
 export function validate(draft: Draft, delivery: Delivery, parts: IngestParts): DropReason | null {
   // A body below the limit cannot hold an event above it.
   if (delivery.body.length > maxEventBytes && sizeOf(draft.raw) > maxEventBytes) return 'event_too_large'
-  const parsed = beaconEventSchema.safeParse(draft.raw)
+  const parsed = readBeaconEvent(draft.raw)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     draft.where =

@@ -64,6 +64,8 @@ export interface Delivery {
   test: boolean
   agent: AgentClasses | null
   country: string
+  /** The sender's hash for the day it was last asked for; '0': none. */
+  visitor: { readonly day: string; readonly id: string } | null
   drafts: Draft[]
 }
 

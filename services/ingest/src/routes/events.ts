@@ -52,6 +52,7 @@ export function newDelivery(raw: IncomingMessage, body: Buffer, address: ClientA
     test: false,
     agent: null,
     country: '',
+    visitor: null,
     drafts: [],
   }
 }

@@ -1,6 +1,6 @@
 import { isPipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
-import { writeRecord } from '../write-record.ts'
+import { createRecordWriter } from '../write-record.ts'
 import type { Delivery, Draft, IngestParts, Refusal } from '../delivery.ts'
 
 /** Makes the events durable; only then is the request answered. */
@@ -10,9 +10,10 @@ export async function appendToLog(
   parts: IngestParts,
 ): Promise<Refusal | null> {
   const deployment = delivery.owner!.deployment.id
+  const write = createRecordWriter(delivery)
   const records = drafts.map((draft) => ({
     key: deployment + draft.event!.id,
-    value: writeRecord(draft, delivery),
+    value: write(draft),
   }))
   try {
     await parts.log.append(topics.events, records)

@@ -6,10 +6,17 @@ import type { Delivery, Draft, IngestParts } from '../delivery.ts'
  * deployment and day, and gone at the end of the next. Without a salt there is no visitor.
  */
 export function setVisitor(draft: Draft, delivery: Delivery, parts: IngestParts): null {
-  const salt = parts.salts.get(delivery.owner!.deployment.id, draft.day)
-  if (salt !== null) {
-    const digest = hash('sha256', `${salt}\n${delivery.address}\n${delivery.headers['user-agent'] ?? ''}`, 'hex')
-    draft.visitor = BigInt(`0x${digest.slice(0, 16)}`).toString()
+  // A request's events nearly always share a day: one hash serves them all.
+  if (delivery.visitor?.day !== draft.day) {
+    const salt = parts.salts.get(delivery.owner!.deployment.id, draft.day)
+    delivery.visitor = { day: draft.day, id: salt === null ? '0' : hashSender(salt, delivery) }
   }
+  draft.visitor = delivery.visitor.id
   return null
+}
+
+/** 64 bits as decimal text. */
+function hashSender(salt: string, { address, headers }: Delivery): string {
+  const digest = hash('sha256', `${salt}\n${address}\n${headers['user-agent'] ?? ''}`, 'hex')
+  return BigInt(`0x${digest.slice(0, 16)}`).toString()
 }

@@ -24,7 +24,7 @@ const entries = {
   bench: 'bench/main.ts',
   generator: 'bench/generator.ts',
   'accept-server': 'bench/accept-server.ts',
-  'log-to-store-process': 'bench/log-to-store-process.ts',
+  'engine-process': 'bench/engine-process.ts',
   'ledger-check': 'test/ledger/main.ts',
 }
 const present = Object.entries(entries).filter(([, file]) => existsSync(join(root, file)))

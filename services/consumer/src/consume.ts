@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { PipelineError, isPipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
-import type { EventLog, LogConsumer, StoredRecord } from '@footfall/event-log'
+import type { EventLog, LogConsumer, ReadResult, StoredRecord } from '@footfall/event-log'
 import { isRowRefusal, type Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import type { Logger } from '@footfall/telemetry/logger'
@@ -42,6 +42,13 @@ export interface RunningConsumer {
   close(): Promise<void>
 }
 
+/** Records of `[base, end)`, read. */
+interface Batch {
+  readonly base: number
+  readonly end: number
+  readonly records: readonly ReadRecord[]
+}
+
 const waitFor = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal.aborted) return resolve()
@@ -57,7 +64,7 @@ const waitFor = (ms: number, signal: AbortSignal): Promise<void> =>
 /** Names exactly the raw records of a range: `partition:base-end:SHA-256`. Holds no version of ours. */
 function tokenOf(range: Range, records: readonly ReadRecord[]): string {
   const digest = createHash('sha256').update(range.logId)
-  for (const { offset, raw } of records) digest.update(`\n${offset} `).update(raw)
+  for (const { value } of records) digest.update(value)
   return `${range.partition}:${range.base}-${range.end}:${digest.digest('hex')}`
 }
 
@@ -134,13 +141,15 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     isOpen: boolean,
     refused: ReadonlyMap<number, string>,
     signal: AbortSignal,
+    isSplit = false,
   ): Promise<void> => {
     const started = now()
     const earlier = await persist('the look-up of ids', () => findEarlierCopies(store, records, range), signal)
     const plan = planBatch(records, earlier, range, refused)
     const token = tokenOf(range, records)
     point('planned', range)
-    poison.check(plan.counts)
+    // What the store refuses is counted when it is found; the range as a whole was counted before it was split.
+    if (!isSplit) poison.check(plan.counts)
     let mayBeStored = isOpen
     let isRepeated = isOpen
     let split: unknown = null
@@ -219,12 +228,13 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
         { partition: range.partition, offset: only.offset, err: detail.slice(0, 200) },
         'the store refuses a row',
       )
-      return storeRange(consumer, range, records, true, new Map([...refused, [only.offset, detail]]), signal)
+      poison.check({ read: 0, poison: 1 })
+      return storeRange(consumer, range, records, true, new Map([...refused, [only.offset, detail]]), signal, true)
     }
     const middle = Math.floor(records.length / 2)
     const cut = records[middle]!.offset
-    await storeRange(consumer, { ...range, end: cut }, records.slice(0, middle), true, refused, signal)
-    await storeRange(consumer, { ...range, base: cut }, records.slice(middle), true, refused, signal)
+    await storeRange(consumer, { ...range, end: cut }, records.slice(0, middle), true, refused, signal, true)
+    await storeRange(consumer, { ...range, base: cut }, records.slice(middle), true, refused, signal, true)
   }
 
   /** Reads `[from, end)` whole, whatever the limits of a batch. */
@@ -242,7 +252,12 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
         waitMs: 0,
       })
       records.push(...read.records.filter(({ offset }) => offset < end))
-      if (read.next === next) break
+      if (read.next === next) {
+        throw new PipelineError(
+          'POSITION_DISAGREES',
+          `Partition ${partition}: a claim reaches to ${end}, the log ends at ${next}.`,
+        )
+      }
       next = read.next
     }
     return records
@@ -254,21 +269,21 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     partition: number,
     from: number,
     signal: AbortSignal,
-  ): Promise<{ records: StoredRecord[]; next: number }> => {
-    const first = await consumer.read(partition, from, {
-      maxRecords: limits.maxRecords,
-      maxBytes: limits.maxBytes,
-      waitMs: idleReadMs,
-    })
+  ): Promise<Batch> => {
+    const readOn = (next: number, taken: { records: number; bytes: number }, waitMs: number): Promise<ReadResult> => {
+      const most = {
+        maxRecords: limits.maxRecords - taken.records,
+        maxBytes: Math.max(1, limits.maxBytes - taken.bytes),
+      }
+      return persist('the log', () => consumer.read(partition, next, { ...most, waitMs }), signal)
+    }
+    const first = await readOn(from, { records: 0, bytes: 0 }, idleReadMs)
     const bytes = first.records.reduce((sum, { value }) => sum + value.length, 0)
-    if (first.next === from || first.records.length >= limits.maxRecords || bytes >= limits.maxBytes * 0.9) return first
+    const isFull = first.records.length >= limits.maxRecords || bytes >= limits.maxBytes * 0.9
+    if (first.next === from || isFull) return { base: from, end: first.next, records: readRecords(first.records) }
     await wait(limits.flushIntervalMs, signal)
-    const rest = await consumer.read(partition, first.next, {
-      maxRecords: limits.maxRecords - first.records.length,
-      maxBytes: Math.max(1, limits.maxBytes - bytes),
-      waitMs: 0,
-    })
-    return { records: [...first.records, ...rest.records], next: rest.next }
+    const rest = await readOn(first.next, { records: first.records.length, bytes }, 0)
+    return { base: from, end: rest.next, records: readRecords([...first.records, ...rest.records]) }
   }
 
   const runPartition = async (consumer: LogConsumer, partition: number, signal: AbortSignal): Promise<void> => {
@@ -288,13 +303,15 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
         ),
       )
     }
+    let gathering = gather(consumer, partition, positions.get(partition)!, signal)
     while (!signal.aborted) {
-      const from = positions.get(partition)!
-      const batch = await gather(consumer, partition, from, signal)
+      const { base, end, records } = await gathering
       if (signal.aborted) return
-      if (batch.next === from) continue
-      const range = { logId: log.logId, partition, base: from, end: batch.next }
-      const records = readRecords(batch.records)
+      // The next batch is read while this one is stored.
+      gathering = gather(consumer, partition, end, signal)
+      gathering.catch(() => undefined) // Heard of where it is awaited.
+      if (end === base) continue
+      const range = { logId: log.logId, partition, base, end }
       await exclusively(() => storeRange(consumer, range, records, false, new Map(), signal))
     }
   }

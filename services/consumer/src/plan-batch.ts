@@ -1,13 +1,11 @@
 import { failReasons, type FailReason } from '@footfall/contracts/drop-reason'
-import { deduplicationWindowMs, eventRecordSchema, type EventRecord } from '@footfall/contracts/event'
+import { deduplicationWindowMs, readEventRecord, type EventRecord } from '@footfall/contracts/event'
 import { shiftDay } from '@footfall/enrichment/local-time'
 import type { StoredRecord } from '@footfall/event-log'
 import { toDateTime, toEventRow, toFailedRow, toIdRow, type LogPosition } from '@footfall/store/rows'
 
 /** A record of the log, read; `event` is null when it could not be. */
-export interface ReadRecord {
-  readonly offset: number
-  readonly raw: string
+export interface ReadRecord extends StoredRecord {
   readonly event: EventRecord | null
 }
 
@@ -32,12 +30,11 @@ export interface BatchPlan {
 /** Reads records; what is no event becomes one without, never an exception. */
 export function readRecords(records: readonly StoredRecord[]): ReadRecord[] {
   return records.map(({ offset, value }) => {
-    const raw = value.toString('utf8')
     try {
-      const parsed = eventRecordSchema.safeParse(JSON.parse(raw))
-      return { offset, raw, event: parsed.success ? parsed.data : null }
+      const parsed = readEventRecord(JSON.parse(value.toString('utf8')))
+      return { offset, value, event: parsed.success ? parsed.data : null }
     } catch {
-      return { offset, raw, event: null }
+      return { offset, value, event: null }
     }
   })
 }
@@ -90,14 +87,19 @@ export function planBatch(
 
   // A range without records (erased ones leave gaps) is consumed too, and the ledger says so.
   if (records.length === 0) countsOf('')
+  // What cannot be read has no time of its own: it came about when its neighbours did.
+  const receivedAbout = records.reduce((latest, { event }) => Math.max(latest, event?.received_at ?? 0), 0)
 
-  for (const { offset, raw, event } of records) {
+  for (const { offset, value, event } of records) {
     const position: LogPosition = { logId: at.logId, partition: at.partition, offset }
     const ofDeployment = countsOf(event?.deployment ?? '')
     ofDeployment.read++
     counts.read++
     const fail = (reason: FailReason, detail: string): void => {
-      failed.push({ offset, row: toFailedRow(event, raw, reason, detail, position) })
+      failed.push({
+        offset,
+        row: toFailedRow(event ?? { received_at: receivedAbout }, value, reason, detail, position),
+      })
       ofDeployment.failed++
       counts.failed++
       if (reason !== 'late') counts.poison++
@@ -108,15 +110,19 @@ export function planBatch(
     }
     ofDeployment.receivedTo = Math.max(ofDeployment.receivedTo, event.received_at)
     const key = idKey(event.deployment, event.id.replaceAll('-', ''))
-    const copies = [...(earlier.get(key) ?? []), ...(seen.get(key) ?? [])].filter((copy) => within(copy, event))
-    if (copies.length > 0) {
-      ofDeployment.deduplicated++
-      counts.deduplicated++
-      if (copies.every((copy) => copy.content !== event.content)) ofDeployment.conflicting++
-      continue
+    const before = earlier.get(key)
+    const inBatch = seen.get(key)
+    if (before || inBatch) {
+      const copies = [...(before ?? []), ...(inBatch ?? [])].filter((copy) => within(copy, event))
+      if (copies.length > 0) {
+        ofDeployment.deduplicated++
+        counts.deduplicated++
+        if (copies.every((copy) => copy.content !== event.content)) ofDeployment.conflicting++
+        continue
+      }
     }
     const copy = { receivedAt: event.received_at, keptForEver: event.source === 'import', content: event.content }
-    seen.set(key, [...(seen.get(key) ?? []), copy])
+    seen.set(key, [...(inBatch ?? []), copy])
     ids.push(toIdRow(event, position))
     const refusal = refused.get(offset)
     if (event.late) {

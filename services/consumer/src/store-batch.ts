@@ -26,7 +26,13 @@ export async function findEarlierCopies(
     received_at: string
     kept_for_ever: boolean
     content: number
-  }>(readQuery('find-ids'), { ids, log_id: range.logId, partition: range.partition, base: range.base, end: range.end })
+  }>(readQuery('find-ids'), {
+    ids: ids.join(''),
+    log_id: range.logId,
+    partition: range.partition,
+    base: range.base,
+    end: range.end,
+  })
   for (const row of rows) {
     const key = idKey(row.deployment, row.hex)
     const copies = found.get(key) ?? []
@@ -70,12 +76,14 @@ export async function insertRows(
  * tokens: repeats of these are harmless, a token that outlived its rows is not.
  */
 export async function recordBatch(store: Store, plan: BatchPlan): Promise<void> {
-  await store.insert('event_ids', idColumns, plan.ids, null)
-  await store.insert(
-    'day_marks',
-    ['deployment', 'local_day', 'marks'],
-    plan.days.map(([deployment, day]) => [deployment, day, 1]),
-    null,
-  )
+  await Promise.all([
+    store.insert('event_ids', idColumns, plan.ids, null),
+    store.insert(
+      'day_marks',
+      ['deployment', 'local_day', 'marks'],
+      plan.days.map(([deployment, day]) => [deployment, day, 1]),
+      null,
+    ),
+  ])
   await store.insert('ledger', ledgerColumns, plan.ledger, null)
 }

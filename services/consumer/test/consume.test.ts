@@ -141,6 +141,67 @@ describe('the consumer, from the real log into the real store', () => {
     expect(await count('failed_events')).toBe(0)
   })
 
+  test('sets aside a record that cannot be read, about when its neighbours came, and goes on', async () => {
+    await append([makeRecord({ at })])
+    await log.append(topics.events, [{ key: 'x', value: '{"v":2}' }])
+    const consumer = await start()
+    await consumedTo(consumer, 2)
+    await append([makeRecord({ at })])
+    await consumedTo(consumer, 3)
+    await test_.store.command('OPTIMIZE TABLE failed_events FINAL')
+    expect([await count('events'), await count('failed_events')]).toEqual([2, 1])
+    const [row] = await test_.store.query<{ reason: string; near: number }>(
+      'SELECT reason, abs(toUnixTimestamp(received_at) - {at:UInt64}) < 86400 AS near FROM failed_events',
+      { at: Math.floor(at / 1_000) },
+    )
+    expect(row).toEqual({ reason: 'invalid_record', near: 1 })
+  })
+
+  test('keeps a record that cannot be read although nothing tells when it came', async () => {
+    await log.append(topics.events, [{ key: 'x', value: 'no JSON' }])
+    const consumer = await start()
+    await consumedTo(consumer, 1)
+    await test_.store.command('OPTIMIZE TABLE failed_events FINAL')
+    expect(await count('failed_events')).toBe(1)
+    expect(await queryLedger(test_.store)).toMatchObject({ read: 1, failed: 1, difference: 0 })
+  })
+
+  test('consumes a range that holds no record: erasure and restores leave such gaps', async () => {
+    await append([makeRecord({ at })])
+    await log.skipTo(topics.events, 0, 10)
+    const consumer = await start()
+    await consumedTo(consumer, 10)
+    await append([makeRecord({ at })])
+    await consumedTo(consumer, 11)
+    expect(await count('events')).toBe(2)
+  })
+
+  test('stores text that was cut within a character, and times of any century', async () => {
+    await append([
+      makeRecord({ at, path: 'cut \ud83d', props: { 'half \udc00': 'half \ud800' } }),
+      makeRecord({ at: Date.UTC(1926, 0, 1), received_at: at }),
+      makeRecord({ at: Date.UTC(1999, 0, 1), received_at: at }),
+    ])
+    const consumer = await start()
+    await consumedTo(consumer, 3)
+    const rows = await test_.store.query<{ path: string; at: string }>(
+      'SELECT path, toString(at) AS at FROM events ORDER BY at',
+    )
+    expect(rows.map((row) => row.at)).toEqual([
+      '1926-01-01 00:00:00.000',
+      '1999-01-01 00:00:00.000',
+      new Date(at).toISOString().replace('T', ' ').slice(0, -1),
+    ])
+    expect(rows[2]!.path).toBe('cut \ufffd')
+  })
+
+  test('stops when the store refuses row after row: then the fault is ours', async () => {
+    await append(Array.from({ length: 105 }, () => makeRecord({ at, visitor: 'nobody' })))
+    const consumer = await start()
+    await expect(consumer.done).rejects.toMatchObject({ code: 'POISONED' })
+    expect(await count('failed_events')).toBeLessThan(105)
+  })
+
   test('goes on by itself when the engine is killed under it', async () => {
     const consumer = await start()
     for (let round = 0; round < 5; round++) {

@@ -53,7 +53,9 @@ describe('what becomes of a batch', () => {
   })
 
   test('writes a ledger row for a range without records, so that the store knows it was consumed', () => {
-    expect(planBatch([], new Map(), range).ledger).toEqual([['log', 0, 0, 100, '', 0, 0, 0, 0, 0, '0.000']])
+    expect(planBatch([], new Map(), range).ledger).toEqual([
+      ['log', 0, 0, 100, '', 0, 0, 0, 0, 0, '1970-01-01T00:00:00.000'],
+    ])
   })
 
   test('read = stored + failed + deduplicated, per deployment and in all, whatever comes', () => {

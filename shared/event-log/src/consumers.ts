@@ -1,10 +1,10 @@
 import { mkdir, readFile, readdir, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { PipelineError } from '@footfall/contracts/errors'
+import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
 import type { LogContext } from './context.ts'
 import type { ConsumerHandlers, LogConsumer, Position } from './event-log.ts'
-import { isNoSpace, replaceFile, syncDirectory } from './files.ts'
+import { errnoOf, isNoSpace, replaceFile, syncDirectory } from './files.ts'
 import type { Partition } from './partition.ts'
 import { makeCursor, readRecords, startOf, waitForRecords } from './reader.ts'
 
@@ -146,8 +146,14 @@ export function makeConsumer(
       const empty = { records: [], next: Math.max(from, startOf(partition)) }
       await waitForRecords([{ partition, offset: from }], limits.waitMs, gone.signal)
       if (gone.signal.aborted) return empty
-      const read = await readRecords(context, partition, from, limits, cursors[number] ?? makeCursor())
-      return gone.signal.aborted ? empty : read
+      try {
+        const read = await readRecords(context, partition, from, limits, cursors[number] ?? makeCursor())
+        return gone.signal.aborted ? empty : read
+      } catch (error) {
+        // Such as too many open files: the bytes are still there.
+        if (isPipelineError(error) || errnoOf(error) === '') throw error
+        throw new PipelineError('LOG_UNAVAILABLE', `Reading ${partition.directory}`, { cause: error })
+      }
     },
 
     fence: async () => {

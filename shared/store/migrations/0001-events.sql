@@ -64,8 +64,9 @@ CREATE TABLE IF NOT EXISTS failed_events
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (deployment, received_at, offset)
-TTL toDateTime(received_at) + INTERVAL 25 MONTH
-SETTINGS non_replicated_deduplication_window = 20000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1;
+-- What could not be read has no time of its own, and must not go uncounted.
+TTL toDateTime(received_at) + INTERVAL 25 MONTH DELETE WHERE reason != 'invalid_record'
+SETTINGS non_replicated_deduplication_window = 20000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Which ids are taken. Days are dropped by the retention job once the log is consumed past them, never by the wall
 -- clock: a consumer that catches up after a long outage must still find the first copies. Imports stay for ever (day 0).

@@ -6,5 +6,6 @@ SELECT
     kept_for_ever,
     content
 FROM event_ids
-WHERE id IN (SELECT toFixedString(unhex(arrayJoin({ids:Array(String)})), 16))
+-- The ids come as one text of 32 digits each: as an array, 10,000 of them took twice as long.
+WHERE id IN (SELECT toFixedString(substring(unhex({ids:String}), number * 16 + 1, 16), 16) FROM numbers(intDiv(length({ids:String}), 32)))
   AND NOT (log_id = {log_id:String} AND partition = {partition:UInt16} AND offset >= {base:UInt64} AND offset < {end:UInt64})

@@ -47,11 +47,20 @@ export const eventColumns = [
   'offset',
 ] as const
 
+/** The engine's JSON parser refuses lone halves of surrogate pairs. */
+function wellFormedProps(props: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const name in props) {
+    if (name.isWellFormed() && props[name]!.isWellFormed()) continue
+    return Object.fromEntries(Object.entries(props).map(([key, text]) => [key.toWellFormed(), text.toWellFormed()]))
+  }
+  return props
+}
+
 /** A record as a row of `events`, in the order of `eventColumns`. */
 export function toEventRow(record: EventRecord, position: LogPosition): unknown[] {
   return [
     record.deployment,
-    record.local_day,
+    clampDay(record.local_day),
     record.local_hour,
     record.visitor,
     toDateTime(record.at),
@@ -62,19 +71,19 @@ export function toEventRow(record: EventRecord, position: LogPosition): unknown[
     record.bot,
     record.clock_corrected,
     record.name,
-    record.host,
-    record.path,
-    record.screen,
-    record.referrer,
-    record.props,
+    record.host.toWellFormed(),
+    record.path.toWellFormed(),
+    record.screen.toWellFormed(),
+    record.referrer.toWellFormed(),
+    wellFormedProps(record.props),
     record.value,
     record.journey,
     record.journey_id,
-    record.journey_step,
+    record.journey_step.toWellFormed(),
     record.outcome,
     record.rating,
-    record.dataset,
-    record.app_version,
+    record.dataset.toWellFormed(),
+    record.app_version.toWellFormed(),
     record.device,
     record.browser,
     record.system,
@@ -100,21 +109,24 @@ export const failedColumns = [
   'offset',
 ] as const
 
-/** A record that cannot be an event, as a row of `failed_events`; `record` is null when it could not be read at all. */
+/**
+ * A record that cannot be an event, as a row of `failed_events`.
+ * @param record what is known of it; of one that could not be read, about when it was received.
+ */
 export function toFailedRow(
-  record: EventRecord | null,
-  raw: string,
+  record: Pick<EventRecord, 'received_at'> & Partial<EventRecord>,
+  value: Buffer,
   reason: FailReason,
   detail: string,
   position: LogPosition,
 ): unknown[] {
   return [
-    record?.deployment ?? '',
-    record?.local_day ?? '1970-01-01',
-    toDateTime(record?.received_at ?? 0),
+    record.deployment ?? '',
+    clampDay(record.local_day ?? firstDay),
+    toDateTime(record.received_at),
     reason,
-    detail.slice(0, 500),
-    raw.slice(0, 32_768),
+    detail.slice(0, 500).toWellFormed(),
+    value.toString('utf8').slice(0, 32_768).toWellFormed(),
     position.logId,
     position.partition,
     position.offset,
@@ -160,7 +172,17 @@ export const ledgerColumns = [
   'received_to',
 ] as const
 
-/** Unix milliseconds as the engine reads them without doubt: seconds with three decimals. */
+// What the engine's Date and DateTime64 can hold.
+const firstDay = '1970-01-01'
+const lastDay = '2149-06-06'
+const firstMs = Date.UTC(1900, 0, 1)
+const lastMs = Date.UTC(2299, 0, 1)
+
+const clampDay = (day: string): string => (day < firstDay ? firstDay : day > lastDay ? lastDay : day)
+
+/** Unix milliseconds as the engine reads them without doubt, whatever the century; beyond what it can hold, the nearest. */
 export function toDateTime(unixMs: number): string {
-  return (unixMs / 1000).toFixed(3)
+  const held = Math.min(lastMs, Math.max(firstMs, unixMs))
+  // Ten digits of seconds with three decimals are the quickest form; with fewer digits they would be read as something else.
+  return held >= 1e12 && held < 1e13 ? (held / 1000).toFixed(3) : new Date(held).toISOString().slice(0, -1)
 }

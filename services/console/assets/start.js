@@ -20,8 +20,13 @@ stream.addEventListener('beacon', (message) => {
   const beacon = JSON.parse(message.data)
   done('received')
   hint('blocked', false)
-  if (beacon.bot) hint('bot')
-  else if (beacon.test) hint('test')
+  const reason = beacon.bot ? 'bot' : beacon.test ? 'test' : null
+  if (reason === null) return
+  hint(reason)
+  // It is stored, and no number will show it: nothing is awaited any more.
+  if (steps.board.dataset.state === 'done') return
+  steps.board.dataset.state = 'left-out'
+  steps.board.querySelector('.state').textContent = view.dataset.leftOut
 })
 
 const look = async () => {
@@ -48,6 +53,6 @@ const look = async () => {
   if (waited === 15 && steps.received.dataset.state !== 'done' && document.getElementById('hint-opted-out').hidden)
     hint('blocked')
   // Every second while something is awaited, then now and then.
-  setTimeout(look, waited < 60 && steps.board.dataset.state !== 'done' ? 1000 : 4000)
+  setTimeout(look, waited < 60 && steps.board.dataset.state === 'waiting' ? 1000 : 4000)
 }
 void look()

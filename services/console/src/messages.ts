@@ -193,6 +193,7 @@ export const text = {
     board: 'On the board',
     boardWait: 'Waiting for it to be counted',
     boardDone: 'Counted: this is the number of the board.',
+    boardLeftOut: 'Stored, and left out of the numbers: see below.',
     number: 'Page views of “My first app” today',
     reload: 'Reload the page: it counts one more.',
     refresh: 'Refresh',

@@ -53,6 +53,7 @@ export function startPage(app: FastifyInstance, web: Web): void {
         class="arrival"
         data-stream="/live/stream?deployment=${first.id}"
         data-number="${numberAddress}"
+        data-left-out="${text.start.boardLeftOut}"
         aria-label="${text.start.number}"
       >
         <div role="status">

@@ -25,7 +25,7 @@ export const requestSteps: readonly RequestStep[] = [
 ]
 
 /** From an event as sent to a record: each looks at one event and may drop it. */
-export const eventSteps: readonly EventStep[] = [validate, dropOptedOut, setTime, cleanUrl, setVisitor]
+export const eventSteps: readonly EventStep[] = [dropOptedOut, validate, setTime, cleanUrl, setVisitor]
 
 /** Runs the steps by their names, counting refusals; stops at the first that refuses. */
 export async function runPipeline(delivery: Delivery, parts: IngestParts): Promise<Outcome> {

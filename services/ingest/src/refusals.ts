@@ -3,6 +3,8 @@ import type { RefusalRecord } from '@footfall/contracts/event'
 
 /** At most this many samples a second and deployment reach the topic; the counts are always whole. */
 const samplesPerSecond = 10
+/** Whatever a step says: a sample stays small. */
+const maxWhere = 100
 
 export interface Refusals {
   /** @param where the field at fault, never its content. */
@@ -22,12 +24,11 @@ export function createRefusals(options: {
       options.onCount?.(deployment, reason, events)
       let ofDeployment = counted.get(deployment)
       if (!ofDeployment) counted.set(deployment, (ofDeployment = new Map<string, RefusalRecord>()))
-      const full = ofDeployment.size >= samplesPerSecond
-      const id = full ? reason : `${reason} ${where}`
+      const place = ofDeployment.size >= samplesPerSecond ? '' : where.slice(0, maxWhere)
+      const id = `${reason} ${place}`
       const known = ofDeployment.get(id)
       if (known) known.count += events
-      else
-        ofDeployment.set(id, { v: 1, deployment, reason, at: options.now(), count: events, where: full ? '' : where })
+      else ofDeployment.set(id, { v: 1, deployment, reason, at: options.now(), count: events, where: place })
     },
     drain() {
       const drained = [...counted.values()].flatMap((ofDeployment) => [...ofDeployment.values()])

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { dropReasons } from '@footfall/contracts/drop-reason'
 import { key, makeBody, makeEvent, origin, startIngest, type TestIngest } from './ingest.ts'
 
 let ingest: TestIngest
@@ -124,6 +125,36 @@ describe('a refused event', () => {
     const { status, answer } = await ingest.post(makeBody(), headers)
     expect([status, answer.accepted, answer.receipts?.[0]?.code]).toEqual([202, 0, code])
     expect((await ingest.events()).length).toBe(before)
+  })
+
+  test.each(['app', 'server'])('leaves nothing, not even its fault, when the visitor objects: %s key', async (kind) => {
+    const used = kind === 'app' ? key : await ingest.registry.createServerKey('app', 'test')
+    const { answer } = await ingest.post(makeBody([makeEvent({ id: 'no id' }), 7], { key: used }), { 'sec-gpc': '1' })
+    expect(answer.receipts?.map(({ code, message }) => [code, message])).toEqual(
+      [1, 2].map(() => ['opted_out', dropReasons.opted_out.message]),
+    )
+  })
+
+  test('is told which field is at fault, in words that hold nothing of what was sent', async () => {
+    const faulty = [
+      { 'anna@example.org': 1 },
+      { url: 'x'.repeat(3_000) },
+      { props: { '0401234567': {} } },
+      { props: { ['anna'.repeat(20)]: 1 } },
+      { journey: { name: 'pay', 'anna@example.org': 1 } },
+      { name: 'journey_anna' },
+    ]
+    const { answer } = await ingest.post(makeBody(faulty.map(makeEvent)))
+    expect(answer.receipts?.map(({ message }) => /\((.*)\)/.exec(message)?.[1])).toEqual([
+      'events[0]: has a field that is not known',
+      'events[1].url: too large or too long',
+      'events[2].props.…: of another type',
+      'events[3].props.…: has a name that is too short or too long',
+      'events[4].journey: has a field that is not known',
+      'events[5].journey: required for this event, or too many',
+    ])
+    const long = await ingest.post(JSON.stringify({ ['anna'.repeat(10_000)]: 1, ...JSON.parse(makeBody()) }))
+    expect(long.answer.error?.message).toContain('(the body: has a field that is not known)')
   })
 
   test('is told that measurement is off, or that its name is not declared', async () => {

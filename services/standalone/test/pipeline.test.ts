@@ -207,7 +207,7 @@ describe('an access log', () => {
   })
 })
 
-test('no file below the data directory holds an address, an agent or a query string', async () => {
+test('no file below the data directory holds an address, an agent, a query string or what was refused', async () => {
   const canaries = [
     '127.0.0.1 canary',
     '203.0.113.77',
@@ -216,6 +216,12 @@ test('no file below the data directory holds an address, an agent or a query str
     'secret',
     'search.example/?q',
     'anna@canary.example',
+    'field-canary',
+    'prop-canary',
+    'journey-canary',
+    'journey_canary',
+    'key-canary',
+    'gpc-canary',
   ]
   await send(
     [
@@ -232,7 +238,22 @@ test('no file below the data directory holds an address, an agent or a query str
     `${footfall.url}/v1/pixel.gif?key=pk_pipeline_test&url=${encodeURIComponent(`${origin}/?canary-query`)}`,
     { headers: { referer: `${origin}/?canary-query`, 'user-agent': 'CanaryAgent' } },
   )
+  // Whatever a sender chooses may be a person: names of fields, props, journeys; and under an objection nothing is kept.
+  const faulty = [
+    { 'field-canary@example.org': 1 },
+    { props: { 'prop-canary@example.org': {} } },
+    { props: { ['prop-canary'.repeat(10)]: 1 } },
+    { journey: { name: 'pay', 'journey-canary@example.org': 1 } },
+    { name: 'journey_canary' },
+  ].map(event)
+  const body = JSON.stringify({ 'key-canary@example.org': 1, 'key-canary': 2, key: 'pk_pipeline_test', events: [] })
+  await fetch(`${footfall.url}/v1/events`, { method: 'POST', headers: { origin }, body })
+  const refused = () => valueOf('refused_events', `deployment=app&from=${today()}&to=${today()}`)
+  const before = await refused()
+  await send(faulty)
+  await send([...faulty, event({ props: { who: 'gpc-canary' } })], { 'sec-gpc': '1' })
   await settled()
+  while (((await refused()) ?? 0) < (before ?? 0) + 2 * faulty.length + 1);
   const data = join(root, 'data')
   const files = (await readdir(data, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { beaconSchema, maxEventsPerRequest } from '@footfall/contracts/beacon'
 import secureJson from 'secure-json-parse'
 import type { Delivery, Draft, Refusal } from '../delivery.ts'
+import { placeOfIssue } from '../place-of-issue.ts'
 
 const newDraft = (raw: unknown, index: number): Draft => ({
   index,
@@ -32,7 +33,7 @@ export function parseBeacon(delivery: Delivery): Refusal | null {
   const parsed = beaconSchema.safeParse(body)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    const where = `${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'not valid'}`
+    const where = placeOfIssue('', issue)
     const keyMissing = issue?.path[0] === 'key'
     return keyMissing
       ? { code: 'UNAUTHORIZED', reason: 'unknown_key', where }

@@ -1,6 +1,7 @@
 import { maxEventBytes, readBeaconEvent, standardNames } from '@footfall/contracts/beacon'
 import type { DropReason } from '@footfall/contracts/drop-reason'
 import type { Delivery, Draft, IngestParts } from '../delivery.ts'
+import { placeOfIssue } from '../place-of-issue.ts'
 
 const standard = new Set<string>(standardNames)
 
@@ -19,12 +20,7 @@ export function validate(draft: Draft, delivery: Delivery, parts: IngestParts): 
   if (delivery.body.length > maxEventBytes && sizeOf(draft.raw) > maxEventBytes) return 'event_too_large'
   const parsed = readBeaconEvent(draft.raw)
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    draft.where =
-      `events[${draft.index}]${issue?.path.length ? `.${issue.path.join('.')}` : ''}: ${issue?.message ?? 'not valid'}`.slice(
-        0,
-        200,
-      )
+    draft.where = placeOfIssue(`events[${draft.index}]`, parsed.error.issues[0])
     return 'invalid_event'
   }
   const { deployment } = delivery.owner!

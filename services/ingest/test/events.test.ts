@@ -274,6 +274,25 @@ test('a flood is asked to wait, and is told which events to send again', async (
   }
 })
 
+test('events that are not counted anyway leave the limits to others', async () => {
+  const at = 1_767_225_600_000
+  const own = await startIngest({ RATE_LIMIT_PER_KEY: 5, RATE_LIMIT_PER_ADDRESS: 5 }, () => at)
+  const send = (count: number, fields: object) =>
+    own.post(
+      makeBody(
+        Array.from({ length: count }, () => makeEvent({ at })),
+        { sent_at: at, ...fields },
+      ),
+    )
+  try {
+    expect((await send(60, { key: 'pk_test_off_key' })).answer.receipts).toHaveLength(60)
+    expect((await send(101, {})).status).toBe(400)
+    expect((await send(50, {})).answer.accepted).toBe(50)
+  } finally {
+    await own.close()
+  }
+})
+
 describe('beside the beacon', () => {
   test('the pixel counts a page for pages without scripts', async () => {
     const response = await fetch(`${ingest.url}/v1/pixel.gif?key=${key}`, {

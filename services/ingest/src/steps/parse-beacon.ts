@@ -17,7 +17,7 @@ const newDraft = (raw: unknown, index: number): Draft => ({
   path: '',
   referrer: '',
   visitor: '0',
-  dropped: index >= maxEventsPerRequest ? 'too_many_events' : null,
+  dropped: null,
   where: '',
 })
 
@@ -38,6 +38,10 @@ export function parseBeacon(delivery: Delivery): Refusal | null {
     return keyMissing
       ? { code: 'UNAUTHORIZED', reason: 'unknown_key', where }
       : { code: 'INVALID_REQUEST', reason: 'malformed', where }
+  }
+  if (parsed.data.events.length > maxEventsPerRequest) {
+    // Whole: a receipt an event would answer a few compressed bytes with megabytes.
+    return { code: 'INVALID_REQUEST', reason: 'too_many_events', where: `events: more than ${maxEventsPerRequest}` }
   }
   delivery.beacon = parsed.data
   delivery.drafts = parsed.data.events.map(newDraft)

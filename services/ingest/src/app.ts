@@ -19,6 +19,9 @@ import { sdkRoute, type ServedSdk } from './routes/sdk.ts'
 import { openSalts } from './salts.ts'
 import { createSenderShare, type SenderShare } from './sender-share.ts'
 
+/** Records of at most a few hundred bytes each: far below what one append may hold. */
+const refusalsPerAppend = 1_000
+
 /** What ingest sees of the registry. */
 export interface IngestRegistry {
   lookupKey(key: string): KeyOwner | null
@@ -161,16 +164,21 @@ export function createIngest(options: IngestOptions): Ingest {
     register,
     async tick() {
       turnSalts()
-      const samples = refusals.drain()
-      if (samples.length === 0) return
-      try {
-        await log.append(
-          topics.refusals,
-          samples.map((sample) => ({ key: sample.deployment, value: JSON.stringify(sample) })),
-        )
-      } catch (error) {
-        // Refusals are no part of the ledger: a log that is full loses their samples, not the counters' truth.
-        logger.warn({ err: error, samples: samples.length }, 'refusal samples could not be kept')
+      const counted = refusals.drain()
+      while (counted.length > 0) {
+        const records = counted.slice(0, refusalsPerAppend)
+        try {
+          await log.append(
+            topics.refusals,
+            records.map((record) => ({ key: record.deployment, value: JSON.stringify(record) })),
+          )
+        } catch (error) {
+          // A log that is full takes them later. What an append that failed had written already counts twice.
+          logger.warn({ err: error, records: counted.length }, 'refusals wait for the log')
+          refusals.restore(counted)
+          return
+        }
+        counted.splice(0, records.length)
       }
     },
   }

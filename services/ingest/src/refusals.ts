@@ -11,6 +11,8 @@ export interface Refusals {
   count(deployment: string, reason: DropReason, events: number, where: string): void
   /** Hands over what was counted since the last call. */
   drain(): RefusalRecord[]
+  /** Takes back what could not be written: the counts, not the places. */
+  restore(records: readonly RefusalRecord[]): void
 }
 
 /** Counts refusals per deployment and reason between two drains. */
@@ -19,16 +21,22 @@ export function createRefusals(options: {
   onCount?: (deployment: string, reason: DropReason, events: number) => void
 }): Refusals {
   let counted = new Map<string, Map<string, RefusalRecord>>()
+  const add = (record: RefusalRecord): void => {
+    let ofDeployment = counted.get(record.deployment)
+    if (!ofDeployment) counted.set(record.deployment, (ofDeployment = new Map<string, RefusalRecord>()))
+    const where = ofDeployment.size >= samplesPerSecond ? '' : record.where.slice(0, maxWhere)
+    const id = `${record.reason} ${where}`
+    const known = ofDeployment.get(id)
+    if (known) known.count += record.count
+    else ofDeployment.set(id, { ...record, where })
+  }
   return {
     count(deployment, reason, events, where) {
       options.onCount?.(deployment, reason, events)
-      let ofDeployment = counted.get(deployment)
-      if (!ofDeployment) counted.set(deployment, (ofDeployment = new Map<string, RefusalRecord>()))
-      const place = ofDeployment.size >= samplesPerSecond ? '' : where.slice(0, maxWhere)
-      const id = `${reason} ${place}`
-      const known = ofDeployment.get(id)
-      if (known) known.count += events
-      else ofDeployment.set(id, { v: 1, deployment, reason, at: options.now(), count: events, where: place })
+      add({ v: 1, deployment, reason, at: options.now(), count: events, where })
+    },
+    restore(records) {
+      for (const record of records) add({ ...record, where: '' })
     },
     drain() {
       const drained = [...counted.values()].flatMap((ofDeployment) => [...ofDeployment.values()])

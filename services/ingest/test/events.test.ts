@@ -1,7 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dropReasons } from '@footfall/contracts/drop-reason'
+import { PipelineError } from '@footfall/contracts/errors'
 import { key, makeBody, makeEvent, origin, startIngest, type TestIngest } from './ingest.ts'
 
 let ingest: TestIngest
@@ -274,6 +273,25 @@ test('a flood is asked to wait, and is told which events to send again', async (
   }
 })
 
+test('refusals that a full log could not take are counted once it can', async () => {
+  let full = true
+  const own = await startIngest({}, undefined, (log) => ({
+    ...log,
+    append: (topic, records) => (full ? Promise.reject(new PipelineError('LOG_FULL')) : log.append(topic, records)),
+  }))
+  try {
+    await own.post(makeBody([7, 7, 7]))
+    await own.ingest.tick()
+    await own.post(makeBody([7]))
+    full = false
+    await own.ingest.tick()
+    const refused = (await own.refusals()).filter(({ deployment }) => deployment === 'app')
+    expect(refused.reduce((sum, { count }) => sum + count, 0)).toBe(4)
+  } finally {
+    await own.close()
+  }
+})
+
 test('events that are not counted anyway leave the limits to others', async () => {
   const at = 1_767_225_600_000
   const own = await startIngest({ RATE_LIMIT_PER_KEY: 5, RATE_LIMIT_PER_ADDRESS: 5 }, () => at)
@@ -325,8 +343,7 @@ describe('beside the beacon', () => {
   test('refusals are kept as counts on a topic of their own, without what was sent', async () => {
     await ingest.post(makeBody([makeEvent({ id: 'CANARY' })]))
     await ingest.ingest.tick()
-    const files = readdirSync(join(ingest.directory, 'log/refusals/0')).filter((file) => file.endsWith('.log'))
-    const text = files.map((file) => readFileSync(join(ingest.directory, 'log/refusals/0', file), 'utf8')).join('')
+    const text = JSON.stringify(await ingest.refusals())
     expect(text).toContain('invalid_event')
     expect(text).not.toContain('CANARY')
   })

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { topics, type EventRecord } from '@footfall/contracts/event'
+import { topics, type EventRecord, type RefusalRecord } from '@footfall/contracts/event'
+import type { EventLog } from '@footfall/event-log'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { openRegistry, type Registry } from '@footfall/registry/registry'
 import { createLogger } from '@footfall/telemetry/logger'
@@ -34,6 +35,7 @@ export interface TestIngest {
   }>
   /** Every event that was appended so far. */
   events(): Promise<EventRecord[]>
+  refusals(): Promise<RefusalRecord[]>
   close(): Promise<void>
 }
 
@@ -53,6 +55,7 @@ export const makeBody = (events: readonly unknown[] = [makeEvent()], fields: Rec
 export async function startIngest(
   config: Partial<IngestOptions['config']> = {},
   now?: () => number,
+  wrap: (log: EventLog) => EventLog = (log) => log,
 ): Promise<TestIngest> {
   const directory = await mkdtemp(join(tmpdir(), 'footfall-ingest-'))
   const log = await openEmbeddedEventLog({ directory: join(directory, 'log'), minFreeBytes: 0 })
@@ -99,7 +102,7 @@ export async function startIngest(
     { actor: 'test' },
   )
   const ingest = createIngest({
-    log,
+    log: wrap(log),
     registry,
     metrics: createMetrics(),
     logger: createLogger('silent'),
@@ -124,6 +127,18 @@ export async function startIngest(
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
+  const readAll = async <Kept>(topic: string): Promise<Kept[]> => {
+    const [state] = await log.partitions(topic)
+    const found: Kept[] = []
+    if (!state || state.end === state.start) return found
+    const done = new AbortController()
+    for await (const { value, offset } of log.tail(topic, { from: 'start', signal: done.signal })) {
+      found.push(JSON.parse(value.toString('utf8')) as Kept)
+      if (offset + 1 >= state.end) break
+    }
+    done.abort()
+    return found
+  }
   return {
     url,
     port,
@@ -138,18 +153,8 @@ export async function startIngest(
       })
       return { status: response.status, answer: (await response.json()) as never, headers: response.headers }
     },
-    async events() {
-      const [state] = await log.partitions(topics.events)
-      const found: EventRecord[] = []
-      if (!state || state.end === state.start) return found
-      const done = new AbortController()
-      for await (const { value, offset } of log.tail(topics.events, { from: 'start', signal: done.signal })) {
-        found.push(JSON.parse(value.toString('utf8')) as EventRecord)
-        if (offset + 1 >= state.end) break
-      }
-      done.abort()
-      return found
-    },
+    events: () => readAll<EventRecord>(topics.events),
+    refusals: () => readAll<RefusalRecord>(topics.refusals),
     async close() {
       await app.close()
       await registry.close()

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
+import { plainAddress } from './ip-address.ts'
 
 /** Who sent a request, and whether a proxy that we trust said so. */
 export interface ClientAddress {
@@ -7,7 +8,17 @@ export interface ClientAddress {
   readonly viaTrustedProxy: boolean
 }
 
-const plain = (address: string): string => (address.startsWith('::ffff:') ? address.slice(7) : address)
+/** An entry as proxies write it: an address, alone or with a port, IPv6 then in brackets. */
+const hopPattern = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+|(.+))$/
+
+/** The addresses of `X-Forwarded-For` in order; what is none stays as it is. */
+function readHops(header: string): string[] {
+  return header.split(',').flatMap((entry) => {
+    const [, bracketed, dotted, bare] = hopPattern.exec(entry.trim()) ?? []
+    const hop = bracketed ?? dotted ?? bare
+    return hop === undefined ? [] : [plainAddress(hop)]
+  })
+}
 
 /**
  * Reads the sender's address. `X-Forwarded-For` counts only when the connection comes from a trusted block, and is read
@@ -25,13 +36,13 @@ export function createAddressReader(trusted: readonly string[]): (request: Incom
     return version !== 0 && blocks.check(address, version === 6 ? 'ipv6' : 'ipv4')
   }
   if (trusted.length === 0) {
-    return (request) => ({ address: plain(request.socket.remoteAddress ?? ''), viaTrustedProxy: false })
+    return (request) => ({ address: plainAddress(request.socket.remoteAddress ?? ''), viaTrustedProxy: false })
   }
   return (request) => {
-    const peer = plain(request.socket.remoteAddress ?? '')
+    const peer = plainAddress(request.socket.remoteAddress ?? '')
     if (!isTrusted(peer)) return { address: peer, viaTrustedProxy: false }
     const header = request.headers['x-forwarded-for']
-    const hops = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').map((hop) => plain(hop.trim()))
+    const hops = readHops(Array.isArray(header) ? header.join(',') : (header ?? ''))
     for (let index = hops.length - 1; index >= 0; index--) {
       const hop = hops[index]!
       if (isIP(hop) === 0) break

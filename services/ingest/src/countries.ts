@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { Reader, type CountryResponse } from 'mmdb-lib'
 import type { Delivery } from './delivery.ts'
+import { ipv6Groups } from './ip-address.ts'
 
 /** Country of each IANA zone, as the platform's own locale data has them. */
 function readZones(): ReadonlyMap<string, string> {
@@ -22,10 +23,16 @@ function readZones(): ReadonlyMap<string, string> {
 }
 
 /** Cuts an address to its network: the look-up needs no more (P6 of the privacy checklist). */
-function networkOf(address: string): string | null {
+export function networkOf(address: string): string | null {
   if (isIP(address) === 4) return address.replace(/\.\d+$/, '.0')
-  if (isIP(address) === 6) return `${address.split(':').slice(0, 3).join(':').replace(/:+$/, '')}::`
-  return null
+  const groups = ipv6Groups(address)
+  return (
+    groups &&
+    `${groups
+      .slice(0, 3)
+      .map((group) => group.toString(16))
+      .join(':')}::`
+  )
 }
 
 /**

@@ -1,3 +1,5 @@
+import { senderOf } from './ip-address.ts'
+
 /** How long a quiet sender may save up: this many seconds of its rate may come at once. */
 const burstSeconds = 10
 const bucketLimit = 100_000
@@ -20,12 +22,7 @@ export interface RateLimiter {
   takeName(deployment: string, name: string): boolean
 }
 
-/** IPv6 networks hand out a /64 each: its first four groups are one sender. */
-function senderOf(address: string): string {
-  return address.includes(':') && !address.startsWith('::ffff:') ? address.split(':').slice(0, 4).join(':') : address
-}
-
-/** Token buckets in memory, per process; the oldest of 100,000 makes room for the next. */
+/** Token buckets in memory, per process; of 100,000 the one that was used longest ago makes room for the next. */
 export function createRateLimiter(options: { perKey: number; perAddress: number; now: () => number }): RateLimiter {
   const keys = new Map<string, Bucket>()
   const addresses = new Map<string, Bucket>()
@@ -33,12 +30,12 @@ export function createRateLimiter(options: { perKey: number; perAddress: number;
   let namesDay = 0
 
   const refill = (buckets: Map<string, Bucket>, id: string, rate: number, now: number): Bucket => {
-    let bucket = buckets.get(id)
-    if (!bucket) {
-      if (buckets.size >= bucketLimit) buckets.delete(buckets.keys().next().value!)
-      buckets.set(id, (bucket = { tokens: rate * burstSeconds, at: now }))
-      return bucket
-    }
+    const known = buckets.get(id)
+    const bucket = known ?? { tokens: rate * burstSeconds, at: now }
+    // A map keeps the order of insertion: in again at its end is the most recent.
+    if (known) buckets.delete(id)
+    else if (buckets.size >= bucketLimit) buckets.delete(buckets.keys().next().value!)
+    buckets.set(id, bucket)
     // A clock that jumps back gives nothing and takes nothing.
     const seconds = Math.max(0, now - bucket.at) / 1000
     bucket.tokens = Math.min(rate * burstSeconds, bucket.tokens + seconds * rate)

@@ -197,14 +197,15 @@ describe('a refused request', () => {
     expect(answer.error.hint).not.toBe('')
   })
 
-  test('a server key needs no origin, and is known by its hash alone', async () => {
+  test('a server key needs no origin, has no visitor, and is known by its hash, which is no key', async () => {
     const secret = await ingest.registry.createServerKey('app', 'test')
-    const response = await fetch(`${ingest.url}/v1/events`, {
-      method: 'POST',
-      body: makeBody(undefined, { key: secret }),
-    })
-    expect(response.status).toBe(202)
-    expect(JSON.stringify([...ingest.registry.state().keys.values()])).not.toContain(secret)
+    const post = (used: string) =>
+      fetch(`${ingest.url}/v1/events`, { method: 'POST', body: makeBody(undefined, { key: used }) })
+    expect((await post(secret)).status).toBe(202)
+    expect((await last()).visitor).toBe('0')
+    const kept = [...ingest.registry.state().keys.values()]
+    expect(JSON.stringify(kept)).not.toContain(secret)
+    for (const { id } of kept.filter(({ kind }) => kind === 'server')) expect((await post(id)).status).toBe(401)
   })
 
   test('a revoked key and a retired deployment end within the same second, without a restart', async () => {

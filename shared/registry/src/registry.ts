@@ -195,7 +195,12 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const registry: Registry = {
     state: () => state,
     revision: () => state.revision,
-    lookupKey: (key) => owners.get(key) ?? (key.startsWith('sk_') ? (owners.get(sha256(key)) ?? null) : null),
+    lookupKey(key) {
+      const owner = owners.get(key)
+      if (owner?.kind === 'browser') return owner
+      // What is kept of a server key opens nothing: only the secret that it is the hash of does.
+      return key.startsWith('sk_') ? (owners.get(sha256(key)) ?? null) : null
+    },
     deployment(id) {
       const entity = state.deployments.get(id)
       return entity && entity.retiredAt === null ? current(entity) : null

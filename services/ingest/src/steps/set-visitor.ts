@@ -6,6 +6,8 @@ import type { Delivery, Draft, IngestParts } from '../delivery.ts'
  * deployment and day, and gone at the end of the next. Without a salt there is no visitor.
  */
 export function setVisitor(draft: Draft, delivery: Delivery, parts: IngestParts): null {
+  // A backend's address says nothing of the people it speaks for: they would be one visitor.
+  if (delivery.owner!.kind === 'server') return null
   // A request's events nearly always share a day: one hash serves them all.
   if (delivery.visitor?.day !== draft.day) {
     const salt = parts.salts.get(delivery.owner!.deployment.id, draft.day)

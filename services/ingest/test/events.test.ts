@@ -74,7 +74,7 @@ describe('an accepted event', () => {
 
   test('is a test when it comes from this machine or a test origin', async () => {
     for (const from of ['http://localhost:3000', 'http://127.0.0.1', 'https://test.example']) {
-      expect((await ingest.post(makeBody(), { origin: from })).status).toBe(202)
+      expect((await ingest.post(makeBody([makeEvent({ url: `${from}/page` })]), { origin: from })).status).toBe(202)
       expect((await last()).test, from).toBe(true)
     }
   })
@@ -154,6 +154,17 @@ describe('a refused event', () => {
     ])
     const long = await ingest.post(JSON.stringify({ ['anna'.repeat(10_000)]: 1, ...JSON.parse(makeBody()) }))
     expect(long.answer.error?.message).toContain('(the body: has a field that is not known)')
+  })
+
+  test('is one that a page sends of another host; a server may send of any', async () => {
+    const events = [makeEvent(), makeEvent({ url: 'https://other.example/' }), makeEvent({ url: `${origin}:444/` })]
+    const { answer } = await ingest.post(makeBody(events))
+    expect([answer.accepted, answer.receipts?.map(({ index, code }) => [index, code])]).toEqual([
+      1,
+      [1, 2].map((index) => [index, 'origin_not_allowed']),
+    ])
+    const secret = await ingest.registry.createServerKey('app', 'test')
+    expect((await ingest.post(makeBody(events, { key: secret }))).answer.accepted).toBe(3)
   })
 
   test('is told that measurement is off, or that its name is not declared', async () => {

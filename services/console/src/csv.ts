@@ -2,8 +2,11 @@ import { stringify } from 'csv-stringify/sync'
 
 export type Cell = string | number | boolean | null | undefined
 
-/** Spreadsheets run text that begins like this as a formula (OWASP, CSV injection): an apostrophe makes it text. */
-const formulaStart = /^[=+\-@\t\r]/
+/**
+ * Spreadsheets run text that begins like this, also in its full-width form, as a formula (OWASP, CSV injection): an
+ * apostrophe makes it text.
+ */
+const formulaStart = /^[=+\-@＝＋－＠\t\r]/
 
 const guard = (cell: Cell): Cell => (typeof cell === 'string' && formulaStart.test(cell) ? `'${cell}` : cell)
 

@@ -69,7 +69,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const senders = createSenderShare()
   const refusals = createRefusals({
     now,
-    onCount: (deployment, reason, events) => metrics.refused.inc({ deployment, reason }, events),
+    onCount: (reason, events) => metrics.refused.inc({ reason }, events),
   })
   const turnSalts = (): void => {
     const deployments = registry.deployments().map(({ deployment, registeredAt }) => {
@@ -131,13 +131,9 @@ export function createIngest(options: IngestOptions): Ingest {
         parts,
         addressOf: createAddressReader(config.TRUSTED_PROXIES),
         maxBytes: config.MAX_SERVER_BODY_BYTES,
-        onOutcome: (
-          outcome: { accepted: number },
-          delivery: { owner: KeyOwner | null; receivedAt: number; address: string },
-        ) => {
+        onOutcome: (outcome: { accepted: number }, delivery: { receivedAt: number; address: string }) => {
           senders.note(delivery.address)
-          if (outcome.accepted > 0)
-            metrics.received.inc({ deployment: delivery.owner?.deployment.id ?? '' }, outcome.accepted)
+          metrics.received.inc(outcome.accepted)
           metrics.acceptSeconds.observe(Math.max(0, now() - delivery.receivedAt) / 1000)
         },
       }

@@ -18,7 +18,7 @@ export interface Refusals {
 /** Counts refusals per deployment and reason between two drains. */
 export function createRefusals(options: {
   now: () => number
-  onCount?: (deployment: string, reason: DropReason, events: number) => void
+  onCount?: (reason: DropReason, events: number) => void
 }): Refusals {
   let counted = new Map<string, Map<string, RefusalRecord>>()
   const add = (record: RefusalRecord): void => {
@@ -32,7 +32,7 @@ export function createRefusals(options: {
   }
   return {
     count(deployment, reason, events, where) {
-      options.onCount?.(deployment, reason, events)
+      options.onCount?.(reason, events)
       add({ v: 1, deployment, reason, at: options.now(), count: events, where })
     },
     restore(records) {

@@ -256,6 +256,9 @@ describe('encodings', () => {
   ])('gzip that is %s is refused with 400', async (_name, make) => {
     expect((await send(make(), { 'content-encoding': 'gzip' })).status).toBe(400)
   })
+  test.each(['gzip', 'GZIP', ' Gzip '])('%s is read', async (encoding) => {
+    expect((await send(gzipSync(makeBody()), { 'content-encoding': encoding })).status).toBe(202)
+  })
   test.each(['br', 'deflate', 'zstd', 'gzip, gzip', 'x-gzip'])('%s is refused with 415', async (encoding) => {
     expect((await send(brotliCompressSync(makeBody()), { 'content-encoding': encoding })).status).toBe(415)
   })

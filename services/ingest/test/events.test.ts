@@ -332,6 +332,22 @@ describe('beside the beacon', () => {
     expect(await last()).toMatchObject({ name: 'page_view', path: '/plain' })
   })
 
+  test('looking whether the pixel is there counts nothing', async () => {
+    const before = (await ingest.events()).length
+    const request = { method: 'HEAD', headers: { referer: `${origin}/plain` } }
+    const response = await fetch(`${ingest.url}/v1/pixel.gif?key=${key}`, request)
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'image/gif'])
+    expect((await ingest.events()).length).toBe(before)
+  })
+
+  test('the counters, which anybody may read, tell nothing of a deployment', async () => {
+    await ingest.post(makeBody([makeEvent(), 7]))
+    const text = await (await fetch(`${ingest.url}/metrics`)).text()
+    expect(text).toMatch(/^footfall_events_accepted_total \d+$/m)
+    expect(text).toMatch(/^footfall_events_refused_total\{reason="invalid_event"\} \d+$/m)
+    expect(text).not.toContain('deployment="')
+  })
+
   test('the privacy page says what is counted and offers the objection', async () => {
     const text = await (await fetch(`${ingest.url}/privacy/app`)).text()
     for (const part of ['The app', 'data@o.example', '13 months', `${origin}#footfall-opt-out`])
@@ -347,9 +363,19 @@ describe('beside the beacon', () => {
     expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([204, origin])
   })
 
-  test.each(['GET', 'PUT', 'DELETE', 'PATCH'])('%s is refused with what is allowed', async (method) => {
-    const response = await fetch(`${ingest.url}/v1/events`, { method })
-    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST, OPTIONS'])
+  test.each([
+    ...['GET', 'PUT', 'DELETE', 'PATCH', 'QUERY'].map((method) => [method, '/v1/events', 'POST, OPTIONS']),
+    ...['POST', 'DELETE', 'QUERY'].flatMap((method) =>
+      ['/v1/pixel.gif', '/footfall.js'].map((path) => [method, path, 'GET, HEAD']),
+    ),
+  ])('%s %s is refused with what is allowed', async (method, path, allowed) => {
+    const response = await fetch(ingest.url + path, { method: method, headers: { 'content-type': 'x/y' } })
+    const answer = (await response.json()) as { error: { code: string } }
+    expect([response.status, response.headers.get('allow'), answer.error.code]).toEqual([
+      405,
+      allowed,
+      'METHOD_NOT_ALLOWED',
+    ])
   })
 
   test('refusals are kept as counts on a topic of their own, without what was sent', async () => {

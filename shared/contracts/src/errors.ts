@@ -51,7 +51,7 @@ export const errorTable = {
     status: 405,
     retryable: false,
     message: 'This address does not answer that method.',
-    hint: 'Beacons are sent by POST.',
+    hint: 'The header Allow names those that it answers; beacons are sent by POST.',
   },
   REQUEST_TIMEOUT: {
     status: 408,

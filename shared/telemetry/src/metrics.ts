@@ -1,10 +1,10 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
-/** Counters of the pipeline, in Prometheus' form. Labels are deployments and reasons, never people. */
+/** Counters of the pipeline, in Prometheus' form. Anybody may read them: nothing is told per deployment. */
 export interface Metrics {
   readonly registry: Registry
-  readonly received: Counter<'deployment'>
-  readonly refused: Counter<'deployment' | 'reason'>
+  readonly received: Counter
+  readonly refused: Counter<'reason'>
   readonly acceptSeconds: Histogram
   readonly batches: Counter
   readonly batchRecords: Histogram
@@ -28,13 +28,12 @@ export function createMetrics(): Metrics {
     received: new Counter({
       name: 'footfall_events_accepted_total',
       help: 'Events durable in the log',
-      labelNames: ['deployment'],
       registers,
     }),
     refused: new Counter({
       name: 'footfall_events_refused_total',
       help: 'Events refused, by reason',
-      labelNames: ['deployment', 'reason'],
+      labelNames: ['reason'],
       registers,
     }),
     acceptSeconds: new Histogram({

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ClientAddress } from '../client-address.ts'
 import type { Delivery, IngestParts, Outcome, Refusal } from '../delivery.ts'
 import { runPipeline } from '../pipeline.ts'
+import { refuseOtherMethods } from './method-not-allowed.ts'
 import type { IncomingMessage } from 'node:http'
 
 const gunzipAsync = promisify(gunzip)
@@ -74,7 +75,7 @@ export function eventRoute(app: FastifyInstance, options: EventRouteOptions): vo
       return refuse(reply, { code: 'UNSUPPORTED_MEDIA_TYPE', reason: 'malformed', where: 'content-type' }, origin)
     }
     let body: Buffer = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const encoding = headers['content-encoding']
+    const encoding = headers['content-encoding']?.trim().toLowerCase()
     if (encoding === 'gzip') {
       try {
         // The cap holds while it inflates: a bomb is refused before it grows.
@@ -113,10 +114,5 @@ export function eventRoute(app: FastifyInstance, options: EventRouteOptions): vo
       .send()
   })
 
-  app.route({
-    method: ['GET', 'PUT', 'DELETE', 'PATCH'],
-    url: '/v1/events',
-    handler: async (_request, reply) =>
-      reply.header('allow', 'POST, OPTIONS').code(405).send(errorBody('METHOD_NOT_ALLOWED', '')),
-  })
+  refuseOtherMethods(app, '/v1/events', ['POST', 'OPTIONS'])
 }

@@ -1,10 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { runPipeline } from '../pipeline.ts'
 import { newDelivery, sendRefusal, type EventRouteOptions } from './events.ts'
+import { refuseOtherMethods } from './method-not-allowed.ts'
 
 /** The smallest transparent GIF. */
 const gif = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')
+
+const sendGif = (reply: FastifyReply): FastifyReply =>
+  reply
+    .header('cache-control', 'no-store')
+    .header('cross-origin-resource-policy', 'cross-origin')
+    .type('image/gif')
+    .send(gif)
 
 /**
  * `GET /v1/pixel.gif?key=…&url=…`: one page view for pages without JavaScript (`<noscript><img …>`). The page's address
@@ -13,6 +21,8 @@ const gif = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA
 export function pixelRoute(app: FastifyInstance, options: EventRouteOptions): void {
   const { parts } = options
   app.get('/v1/pixel.gif', async (request, reply) => {
+    // Looking whether it is there is no visit.
+    if (request.method === 'HEAD') return sendGif(reply)
     const query = request.query as Record<string, string | string[] | undefined>
     const one = (name: string): string | undefined => (typeof query[name] === 'string' ? query[name] : undefined)
     const now = parts.now()
@@ -35,10 +45,7 @@ export function pixelRoute(app: FastifyInstance, options: EventRouteOptions): vo
     if (outcome.refusal) return sendRefusal(reply, outcome.refusal, request.headers.origin)
     const receipt = outcome.receipts[0]
     if (receipt) void reply.header('x-footfall-dropped', receipt.code)
-    return reply
-      .header('cache-control', 'no-store')
-      .header('cross-origin-resource-policy', 'cross-origin')
-      .type('image/gif')
-      .send(gif)
+    return sendGif(reply)
   })
+  refuseOtherMethods(app, '/v1/pixel.gif', ['GET', 'HEAD'])
 }

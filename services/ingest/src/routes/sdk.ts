@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import { refuseOtherMethods } from './method-not-allowed.ts'
 
 /** The SDK as it is served: an alias that follows updates, and the same bytes under an address that never changes. */
 export interface ServedSdk {
@@ -32,7 +33,7 @@ export function readSdk(root: string): ServedSdk {
 /** `/footfall.js` (an hour in caches), the immutable address (a year), and `/footfall.json` which names both. */
 export function sdkRoute(app: FastifyInstance, sdk: ServedSdk): void {
   const etag = `"${sdk.integrity.slice(7, 39)}"`
-  const send = (path: string, cache: string) =>
+  const send = (path: string, cache: string): void => {
     app.get(path, async (request, reply) => {
       void reply
         .header('cache-control', cache)
@@ -44,6 +45,8 @@ export function sdkRoute(app: FastifyInstance, sdk: ServedSdk): void {
       if (request.headers['if-none-match'] === etag) return reply.code(304).send()
       return reply.send(sdk.script)
     })
+    refuseOtherMethods(app, path, ['GET', 'HEAD'])
+  }
   send('/footfall.js', 'public, max-age=3600')
   send(sdk.immutablePath, 'public, max-age=31536000, immutable')
   app.get('/footfall.json', async (_request, reply) =>

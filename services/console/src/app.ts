@@ -1,5 +1,6 @@
 import cookie from '@fastify/cookie'
-import { PipelineError, errorTable, isPipelineError, type ErrorCode } from '@footfall/contracts/errors'
+import { PipelineError } from '@footfall/contracts/errors'
+import { toPipelineError } from '@footfall/contracts/foreign-error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { registerApi } from './api.ts'
 import { serveAssets } from './assets.ts'
@@ -32,22 +33,9 @@ const headers = {
   'cache-control': 'no-store',
 }
 
-const codesByStatus: Readonly<Record<number, ErrorCode>> = {
-  404: 'NOT_FOUND',
-  405: 'METHOD_NOT_ALLOWED',
-  413: 'BODY_TOO_LARGE',
-  415: 'UNSUPPORTED_MEDIA_TYPE',
-}
-
-/** Any error as one of ours, so that a client sees a documented code. */
-function toKnown(error: Error & { statusCode?: number; code?: string }): PipelineError {
-  if (isPipelineError(error)) return error
-  const status = error.statusCode ?? 500
-  if (status >= 500) return new PipelineError('INTERNAL', '', { cause: error })
-  if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY')
-    return new PipelineError('MALFORMED_JSON')
-  return new PipelineError(codesByStatus[status] ?? 'INVALID_REQUEST', '', { cause: error })
-}
+/** True for who reads errors as JSON rather than as a page. */
+const isProgram = ({ url, headers }: FastifyRequest): boolean =>
+  /^\/(api|v1)\//.test(url) || !(headers.accept ?? '').includes('text/html')
 
 /** Adds the console's pages and its API to an app; hooks, parsers and headers hold for these routes alone. */
 export async function registerConsole(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
@@ -63,9 +51,9 @@ export async function registerConsole(app: FastifyInstance, parts: ConsoleParts)
 
     await scope.register(async (api) => {
       api.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
-        const known = toKnown(error)
+        const known = toPipelineError(error)
         if (known.code === 'UNAUTHORIZED') void reply.header('www-authenticate', 'Bearer')
-        return reply.code(errorTable[known.code].status).send(known.toBody())
+        return reply.code(known.status).send(known.toBody())
       })
       registerApi(api, parts, (request) => {
         const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
@@ -122,18 +110,17 @@ export async function registerConsole(app: FastifyInstance, parts: ConsoleParts)
         done(null, new URLSearchParams(String(body))),
       )
       pages.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {
-        const known = toKnown(error)
+        const known = toPipelineError(error)
         if (known.code === 'INTERNAL') pages.log.error({ err: error }, 'a page failed')
+        if (isProgram(request)) return reply.code(known.status).send(known.toBody())
         const session = sessionOf(request)
         return known.status < 500
           ? notice(reply, known.status, text.problems.formTitle, known.message, session)
           : notice(reply, known.status, text.problems.brokenTitle, text.problems.brokenText, session)
       })
-      // What no service of this app answers: an error for programs, a page for people.
+      // What no service of this app answers.
       pages.setNotFoundHandler(async (request, reply) => {
-        if (/^\/(api|v1)\//.test(request.url) || !(request.headers.accept ?? '').includes('text/html')) {
-          return reply.code(404).send(new PipelineError('NOT_FOUND').toBody())
-        }
+        if (isProgram(request)) return reply.code(404).send(new PipelineError('NOT_FOUND').toBody())
         return web.notFound(reply, sessionOf(request))
       })
       signInPages(pages, web)

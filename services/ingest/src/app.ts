@@ -1,4 +1,4 @@
-import { errorTable, isPipelineError, type ErrorCode } from '@footfall/contracts/errors'
+import { toPipelineError } from '@footfall/contracts/foreign-error'
 import { topics } from '@footfall/contracts/event'
 import type { Deployment } from '@footfall/contracts/registry'
 import type { EventLog } from '@footfall/event-log'
@@ -110,22 +110,12 @@ export function createIngest(options: IngestOptions): Ingest {
         (_request, body, done) => done(null, body),
       )
       scope.setErrorHandler(async (error: Error & { statusCode?: number; code?: string }, request, reply) => {
-        const status = isPipelineError(error) ? error.status : (error.statusCode ?? 500)
-        const codes: Readonly<Record<number, ErrorCode>> = {
-          400: 'INVALID_REQUEST',
-          404: 'NOT_FOUND',
-          408: 'REQUEST_TIMEOUT',
-          413: 'BODY_TOO_LARGE',
-          415: 'UNSUPPORTED_MEDIA_TYPE',
-          503: 'LOG_UNAVAILABLE',
-        }
-        const code = codes[status] ?? 'INTERNAL'
-        if (code === 'INTERNAL') logger.error({ err: error }, 'ingest failed')
-        else refusals.count('', code === 'BODY_TOO_LARGE' ? 'body_too_large' : 'malformed', 1, '')
-        const { message, hint } = errorTable[code]
+        const known = toPipelineError(error)
+        if (known.code === 'INTERNAL') logger.error({ err: error }, 'ingest failed')
+        else refusals.count('', known.code === 'BODY_TOO_LARGE' ? 'body_too_large' : 'malformed', 1, '')
         if (request.headers.origin !== undefined)
           void reply.header('access-control-allow-origin', request.headers.origin).header('vary', 'Origin')
-        return reply.code(errorTable[code].status).send({ error: { code, message, hint } })
+        return reply.code(known.status).send(known.toBody())
       })
       const route = {
         parts,

@@ -9,6 +9,7 @@ import { openRegistry, type Registry } from '@footfall/registry/registry'
 import { createLogger } from '@footfall/telemetry/logger'
 import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify from 'fastify'
+import { httpOptions } from '../src/http-options.ts'
 import { createIngest, type Ingest, type IngestOptions } from '../src/app.ts'
 
 export const origin = 'https://app.example'
@@ -122,7 +123,7 @@ export async function startIngest(
     notReady: () => null,
     ...(now ? { now } : {}),
   })
-  const app = fastify({ requestTimeout: 10_000, connectionTimeout: 15_000 })
+  const app = fastify(httpOptions())
   await ingest.register(app)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo

@@ -1,4 +1,5 @@
-import { PipelineError, errorTable, isPipelineError } from '@footfall/contracts/errors'
+import { PipelineError } from '@footfall/contracts/errors'
+import { toPipelineError } from '@footfall/contracts/foreign-error'
 import type { Job, JobQueue } from '@footfall/job-queue'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import * as z from 'zod'
@@ -45,10 +46,8 @@ export async function registerJobRoutes(app: FastifyInstance, parts: JobRoutePar
       if (granted !== 'admin') throw new PipelineError('FORBIDDEN')
     }
     scope.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
-      const known = isPipelineError(error)
-        ? error
-        : new PipelineError((error.statusCode ?? 500) < 500 ? 'INVALID_REQUEST' : 'INTERNAL', '', { cause: error })
-      return reply.code(errorTable[known.code].status).send(known.toBody())
+      const known = toPipelineError(error)
+      return reply.code(known.status).send(known.toBody())
     })
     scope.post('/api/v1/jobs', async (request, reply) => {
       requireAdmin(request)

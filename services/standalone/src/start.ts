@@ -14,6 +14,7 @@ import { topics } from '@footfall/contracts/event'
 import { superviseEmbeddedClickHouse, type EmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { createIngest } from '@footfall/ingest/app'
+import { httpOptions, refuseWhileClosing } from '@footfall/ingest/http-options'
 import { readSdk } from '@footfall/ingest/routes/sdk'
 import { openEmbeddedJobQueue } from '@footfall/job-queue/embedded'
 import { createFeeds } from '@footfall/jobs/import/feed'
@@ -144,15 +145,14 @@ export async function startStandalone(
     }
 
     const app: FastifyInstance = fastify({
+      ...httpOptions(),
       logger: false,
-      requestTimeout: 10_000,
-      connectionTimeout: 15_000,
-      keepAliveTimeout: 65_000,
       bodyLimit: 1024 * 1024,
       forceCloseConnections: 'idle',
       // Plain answers for what no route takes.
       exposeHeadRoutes: true,
     })
+    refuseWhileClosing(app)
     const publicUrlOf = (): string => {
       if (config.PUBLIC_URL) return config.PUBLIC_URL
       const { port } = app.server.address() as AddressInfo

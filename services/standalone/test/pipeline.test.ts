@@ -207,6 +207,24 @@ describe('an access log', () => {
   })
 })
 
+test.each([
+  ['GET', '/v1/nothing', 404, 'NOT_FOUND'],
+  ['POST', '/v1/nothing', 404, 'NOT_FOUND'],
+  ['QUERY', '/v1/events', 405, 'METHOD_NOT_ALLOWED'],
+  ['QUERY', '/nothing', 400, 'INVALID_REQUEST'],
+  ['POST', '/v1/pixel.gif', 405, 'METHOD_NOT_ALLOWED'],
+  ['GET', '/privacy/%ff', 400, 'INVALID_REQUEST'],
+  ['GET', '/v1/%ff', 400, 'INVALID_REQUEST'],
+  ['POST', '/api/v1/jobs', 401, 'UNAUTHORIZED'],
+])('%s %s is refused in our form with %i %s', async (method, path, status, code) => {
+  const response = await fetch(footfall.url + path, {
+    method,
+    ...(method === 'POST' ? { headers: { 'content-type': 'application/json' }, body: '{}' } : {}),
+  })
+  const answer = (await response.json()) as { error: unknown }
+  expect([response.status, answer.error]).toEqual([status, expect.objectContaining({ code })])
+})
+
 test('no file below the data directory holds an address, an agent, a query string or what was refused', async () => {
   const canaries = [
     '127.0.0.1 canary',

@@ -83,6 +83,12 @@ export const errorTable = {
     message: 'The content type or encoding is not one we read.',
     hint: 'Send application/json or text/plain, as it is or with gzip.',
   },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    retryable: false,
+    message: 'The headers are larger than 16 KiB.',
+    hint: 'Send fewer or shorter cookies and headers.',
+  },
   RATE_LIMITED: {
     status: 429,
     retryable: true,

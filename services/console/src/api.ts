@@ -60,15 +60,20 @@ export function selectDeployments(
 export function registerApi(
   app: FastifyInstance,
   parts: ApiParts,
-  scopeOf: (request: FastifyRequest) => Scope | null,
+  scopeOf: (request: FastifyRequest, reply: FastifyReply) => Scope | null,
 ): void {
   const { store, registry, now } = parts
   const localTime = createLocalClock()
-  const allow = (request: FastifyRequest, needed: Scope): void => {
-    const scope = scopeOf(request)
-    if (scope === null) throw new PipelineError('UNAUTHORIZED')
-    if (needed === 'admin' && scope !== 'admin') throw new PipelineError('FORBIDDEN')
-  }
+  // Before a body is read: nobody fills the memory without a token.
+  const allow = (needed: Scope) => ({
+    onRequest: async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      const scope = scopeOf(request, reply)
+      if (scope === null) throw new PipelineError('UNAUTHORIZED')
+      if (needed === 'admin' && scope !== 'admin') throw new PipelineError('FORBIDDEN')
+    },
+  })
+  const reading = allow('read')
+  const changing = allow('admin')
 
   const sendCsv = (reply: FastifyReply, name: string, columns: readonly string[], rows: readonly (readonly Cell[])[]) =>
     reply
@@ -78,13 +83,11 @@ export function registerApi(
 
   app.get('/api/v1/openapi.json', async () => openApi())
 
-  app.get('/api/v1/metrics', async (request) => {
-    allow(request, 'read')
+  app.get('/api/v1/metrics', reading, async () => {
     return { metrics: metricDefinitions }
   })
 
-  app.get<{ Params: { id: string } }>('/api/v1/metrics/:id', async (request, reply) => {
-    allow(request, 'read')
+  app.get<{ Params: { id: string } }>('/api/v1/metrics/:id', reading, async (request, reply) => {
     const query = readInput(metricQuerySchema, request.query)
     const deployments = selectDeployments(registry, query)
     const today = localTime(deployments[0]?.time_zone ?? 'UTC', now()).day
@@ -108,8 +111,7 @@ export function registerApi(
     )
   })
 
-  app.get('/api/v1/ledger', async (request, reply) => {
-    allow(request, 'read')
+  app.get('/api/v1/ledger', reading, async (request, reply) => {
     const { deployment, format } = readInput(ledgerQuerySchema, request.query)
     if (deployment !== undefined && !registry.state().deployments.has(deployment))
       throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
@@ -127,8 +129,7 @@ export function registerApi(
     return format === 'json' ? ledger : sendCsv(reply, 'ledger', Object.keys(ledger), [Object.values(ledger)])
   })
 
-  app.get('/api/v1/registry', async (request) => {
-    allow(request, 'read')
+  app.get('/api/v1/registry', reading, async () => {
     const state = registry.state()
     const inUse = <Entity>(entities: Iterable<{ versions: readonly { value: Entity }[]; retiredAt: number | null }>) =>
       [...entities].map(({ versions, retiredAt }) => ({
@@ -148,8 +149,7 @@ export function registerApi(
     }
   })
 
-  app.post('/api/v1/registry/apply', { bodyLimit: 8 * 1024 * 1024 }, async (request) => {
-    allow(request, 'admin')
+  app.post('/api/v1/registry/apply', { ...changing, bodyLimit: 8 * 1024 * 1024 }, async (request) => {
     const body = readInput(applySchema, request.body)
     const result = await registry.apply(body.catalogue, {
       actor: 'api',
@@ -163,26 +163,22 @@ export function registerApi(
     }
   })
 
-  app.post('/api/v1/keys', async (request, reply) => {
-    allow(request, 'admin')
+  app.post('/api/v1/keys', changing, async (request, reply) => {
     const { deployment } = readInput(keySchema, request.body)
     return reply.code(201).send({ key: await registry.createServerKey(deployment, 'api') })
   })
 
-  app.post('/api/v1/tokens', async (request, reply) => {
-    allow(request, 'admin')
+  app.post('/api/v1/tokens', changing, async (request, reply) => {
     const { scope, days } = readInput(tokenSchema, request.body)
     const { id, secret } = await registry.createToken({ scope, ttlMs: days * 86_400_000, actor: 'api' })
     return reply.code(201).send({ id, token: secret, scope, days })
   })
 
-  app.post('/api/v1/revoke', async (request) => {
-    allow(request, 'admin')
+  app.post('/api/v1/revoke', changing, async (request) => {
     return { revision: await registry.revoke(readInput(revokeSchema, request.body), 'api') }
   })
 
-  app.post('/api/v1/retire', async (request) => {
-    allow(request, 'admin')
+  app.post('/api/v1/retire', changing, async (request) => {
     const { entity, id } = readInput(retireSchema, request.body)
     return { revision: await registry.retire(entity, id, 'api') }
   })

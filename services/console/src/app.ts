@@ -37,12 +37,35 @@ const headers = {
 const isProgram = ({ url, headers }: FastifyRequest): boolean =>
   /^\/(api|v1)\//.test(url) || !(headers.accept ?? '').includes('text/html')
 
-/** Adds the console's pages and its API to an app; hooks, parsers and headers hold for these routes alone. */
-export async function registerConsole(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
+const bearerOf = ({ headers }: FastifyRequest): string | undefined =>
+  /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+
+/** What a request's Bearer token allows; null without one, or with a wrong one. @throws TOO_MANY_TRIES */
+export type Authorise = (request: FastifyRequest, reply: FastifyReply) => Scope | null
+
+/**
+ * Adds the console's pages and its API to an app; hooks, parsers and headers hold for these routes alone.
+ * @returns how it reads tokens, for routes of other services.
+ */
+export async function registerConsole(
+  app: FastifyInstance,
+  parts: ConsoleParts,
+): Promise<{ readonly authorise: Authorise }> {
   const { registry, config, now } = parts
   const sessions = createSessions(now)
   const verify = (token: string): Scope | null =>
     sameText(token, config.adminToken()) ? 'admin' : registry.verifyToken(token)
+
+  const throttle = createThrottle({ now })
+  const authorise: Authorise = (request, reply) => {
+    const token = bearerOf(request)
+    const scope = token === undefined ? null : verify(token)
+    if (token === undefined || scope !== null) return scope
+    const wait = throttle.fail(parts.addressOf(request.raw))
+    if (wait === 0) return null
+    void reply.header('retry-after', String(wait))
+    throw new PipelineError('TOO_MANY_TRIES')
+  }
 
   await app.register(async (scope) => {
     await scope.register(cookie)
@@ -55,9 +78,8 @@ export async function registerConsole(app: FastifyInstance, parts: ConsoleParts)
         if (known.code === 'UNAUTHORIZED') void reply.header('www-authenticate', 'Bearer')
         return reply.code(known.status).send(known.toBody())
       })
-      registerApi(api, parts, (request) => {
-        const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-        if (token !== undefined) return verify(token)
+      registerApi(api, parts, (request, reply) => {
+        if (bearerOf(request) !== undefined) return authorise(request, reply)
         // Pages ask for numbers with their session; what changes something needs a token, which no other site can send.
         return request.method === 'GET' && sessionOf(request) !== null ? 'read' : null
       })
@@ -78,7 +100,7 @@ export async function registerConsole(app: FastifyInstance, parts: ConsoleParts)
         verify,
         send,
         sessionOf,
-        throttle: createThrottle({ now }),
+        throttle,
         feed: createLiveFeed(parts.log, (error) =>
           pages.log.error({ err: error }, 'the live view no longer follows the log'),
         ),
@@ -131,4 +153,5 @@ export async function registerConsole(app: FastifyInstance, parts: ConsoleParts)
       referencePages(pages, web)
     })
   })
+  return { authorise }
 }

@@ -1,8 +1,10 @@
-/** Counts failed sign-ins per address; addresses stay in memory and are forgotten with their window. */
+/**
+ * Counts wrong tokens per address; addresses stay in memory and are forgotten with their window. A right token is never
+ * asked to wait: nobody locks an operator out.
+ */
 export interface Throttle {
-  /** Seconds to wait; 0: go on. */
-  waitSeconds(address: string): number
-  fail(address: string): void
+  /** Counts a wrong token. @returns seconds until the address is told again whether a token is right; 0: it is. */
+  fail(address: string): number
 }
 
 const mostAddresses = 10_000
@@ -12,16 +14,11 @@ export function createThrottle(options: { now: () => number; limit?: number; win
   const { now, limit = 10, windowMs = 60_000 } = options
   const windows = new Map<string, { ends: number; failures: number }>()
   return {
-    waitSeconds(address) {
-      const window = windows.get(address)
-      if (window === undefined || window.ends <= now() || window.failures < limit) return 0
-      return Math.ceil((window.ends - now()) / 1000)
-    },
     fail(address) {
       const window = windows.get(address)
       if (window !== undefined && window.ends > now()) {
         window.failures += 1
-        return
+        return window.failures > limit ? Math.ceil((window.ends - now()) / 1000) : 0
       }
       windows.delete(address)
       for (const [known, { ends }] of windows) {
@@ -29,6 +26,7 @@ export function createThrottle(options: { now: () => number; limit?: number; win
         windows.delete(known)
       }
       windows.set(address, { ends: now() + windowMs, failures: 1 })
+      return 0
     },
   }
 }

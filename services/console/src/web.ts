@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { EventLog } from '@footfall/event-log'
 import type { JobQueue } from '@footfall/job-queue'
 import type { Registry } from '@footfall/registry/registry'
@@ -24,6 +25,8 @@ export interface ConsoleParts {
   readonly ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
   /** What has stopped the consumer, if anything. */
   readonly problem?: () => string | null
+  /** Who wrong tokens are counted against. */
+  readonly addressOf: (request: IncomingMessage) => string
   readonly now: () => number
   readonly signInLinks: SignInLinks
 }

@@ -132,6 +132,7 @@ export async function startRig(): Promise<Rig> {
     log,
     config: { publicUrl: () => 'https://numbers.example', adminToken: () => adminToken, dataDirectory: directory },
     ledgerExtras: async () => ({ in_log: 0, spooled: 0 }),
+    addressOf: ({ socket }) => socket.remoteAddress ?? '',
     now,
     signInLinks: links,
   })

@@ -1,15 +1,15 @@
 import { PipelineError } from '@footfall/contracts/errors'
 import { toPipelineError } from '@footfall/contracts/foreign-error'
 import type { Job, JobQueue } from '@footfall/job-queue'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
 import type { Feeds } from './import/feed.ts'
 import { parseWork, queues } from './start.ts'
 
 export interface JobRouteParts {
   readonly queue: JobQueue
-  /** The scope of a token, or null. */
-  readonly authorise: (token: string) => 'admin' | 'read' | null
+  /** What the request's token allows, or null. @throws TOO_MANY_TRIES */
+  readonly authorise: (request: FastifyRequest, reply: FastifyReply) => 'admin' | 'read' | null
   readonly feeds: Feeds
   readonly senderShare: () => { share: number; of: number }
 }
@@ -39,41 +39,34 @@ const describe = (job: Job): Record<string, unknown> => ({
 /** `POST /api/v1/jobs { kind, payload, key? }` and `GET /api/v1/jobs/:id`, for administrators. */
 export async function registerJobRoutes(app: FastifyInstance, parts: JobRouteParts): Promise<void> {
   await app.register(async (scope) => {
-    const requireAdmin = (request: FastifyRequest): void => {
-      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
-      const granted = token === undefined ? null : parts.authorise(token)
+    // Before a body is read: nobody fills the memory without a token.
+    scope.addHook('onRequest', async (request, reply) => {
+      const granted = parts.authorise(request, reply)
       if (granted === null) throw new PipelineError('UNAUTHORIZED')
       if (granted !== 'admin') throw new PipelineError('FORBIDDEN')
-    }
+    })
     scope.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
       const known = toPipelineError(error)
       return reply.code(known.status).send(known.toBody())
     })
     scope.post('/api/v1/jobs', async (request, reply) => {
-      requireAdmin(request)
       const body = (request.body ?? {}) as { kind?: unknown; payload?: unknown; key?: unknown }
       const work = parseWork(typeof body.kind === 'string' ? body.kind : '', body.payload ?? {})
       const key = typeof body.key === 'string' ? { key: body.key.slice(0, 200) } : {}
       return reply.code(202).send(describe(await parts.queue.enqueue(queues.work, work, key)))
     })
-    scope.get('/api/v1/sender-share', async (request) => {
-      requireAdmin(request)
-      return parts.senderShare()
-    })
+    scope.get('/api/v1/sender-share', async () => parts.senderShare())
     scope.post('/api/v1/imports', async (request, reply) => {
-      requireAdmin(request)
       return reply.code(201).send({ id: await parts.feeds.start(readBody(feedSchema, request.body).deployment) })
     })
     scope.post<{ Params: { id: string } }>(
       '/api/v1/imports/:id/lines',
       { bodyLimit: 32 * 1024 * 1024 },
       async (request) => {
-        requireAdmin(request)
         return parts.feeds.add(request.params.id, readBody(linesSchema, request.body).lines)
       },
     )
     scope.get<{ Params: { id: string } }>('/api/v1/jobs/:id', async (request) => {
-      requireAdmin(request)
       const job = await parts.queue.status(request.params.id)
       if (!job) throw new PipelineError('NOT_FOUND', `There is no job "${request.params.id}".`)
       return describe(job)

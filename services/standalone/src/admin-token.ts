@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { chmod, open, readFile } from 'node:fs/promises'
 import { PipelineError } from '@footfall/contracts/errors'
 
@@ -22,10 +22,4 @@ export async function readAdminToken(configured: string | null, file: string): P
     await handle.close()
   }
   return token
-}
-
-/** Compares secrets in constant time, whatever their lengths. */
-export function sameSecret(left: string, right: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(left), digest(right))
 }

@@ -14,7 +14,9 @@ import { topics } from '@footfall/contracts/event'
 import { superviseEmbeddedClickHouse, type EmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { createIngest } from '@footfall/ingest/app'
+import { createAddressReader } from '@footfall/ingest/client-address'
 import { httpOptions, refuseWhileClosing } from '@footfall/ingest/http-options'
+import { senderOf } from '@footfall/ingest/ip-address'
 import { readSdk } from '@footfall/ingest/routes/sdk'
 import { openEmbeddedJobQueue } from '@footfall/job-queue/embedded'
 import { createFeeds } from '@footfall/jobs/import/feed'
@@ -26,7 +28,7 @@ import { openStore } from '@footfall/store/open'
 import { createLogger, type Logger } from '@footfall/telemetry/logger'
 import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
-import { readAdminToken, sameSecret } from './admin-token.ts'
+import { readAdminToken } from './admin-token.ts'
 import { ensureFirstApp } from './first-app.ts'
 
 export interface Standalone {
@@ -171,9 +173,8 @@ export async function startStandalone(
     })
     await ingest.register(app)
     const signInLinks = createSignInLinks({ now: Date.now, ttlMs: 15 * 60_000 })
-    const authorise = (token: string): 'admin' | 'read' | null =>
-      sameSecret(token, adminToken) ? 'admin' : registry.verifyToken(token)
-    await registerConsole(app, {
+    const clientOf = createAddressReader(config.TRUSTED_PROXIES)
+    const { authorise } = await registerConsole(app, {
       store,
       registry,
       log,
@@ -181,6 +182,7 @@ export async function startStandalone(
       config: { publicUrl: publicUrlOf, adminToken: () => adminToken, dataDirectory: directory },
       ledgerExtras: async () => ({ in_log: await inLog(), spooled: 0 }),
       problem: () => consumerStopped?.message ?? null,
+      addressOf: (request) => senderOf(clientOf(request).address),
       now: Date.now,
       signInLinks,
     })

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +22,7 @@ const environment = (directory: string): Record<string, string> => ({
   ADMIN_TOKEN: token,
   FLUSH_INTERVAL_MS: '20',
   LOG_LEVEL: 'silent',
+  TRUSTED_PROXIES: '127.0.0.1',
 })
 const start = (directory: string): Promise<Standalone> =>
   startStandalone(readConfig(environment(directory)), { logger: createLogger('silent') })
@@ -223,6 +226,38 @@ test.each([
   })
   const answer = (await response.json()) as { error: unknown }
   expect([response.status, answer.error]).toEqual([status, expect.objectContaining({ code })])
+})
+
+test('behind a proxy, wrong tokens are counted against who sent them', async () => {
+  const status = async (address: string, used: string): Promise<number> =>
+    (
+      await fetch(`${footfall.url}/api/v1/jobs/x`, {
+        headers: { authorization: `Bearer ${used}`, 'x-forwarded-for': address },
+      })
+    ).status
+  for (let tries = 0; tries < 10; tries++) expect(await status('198.51.100.1', 'wrong')).toBe(401)
+  expect(await status('198.51.100.1', 'wrong')).toBe(429)
+  expect(await status('198.51.100.2', 'wrong')).toBe(401)
+  expect(await status('198.51.100.1', token)).toBe(404)
+})
+
+test.each(['/api/v1/imports/x/lines', '/api/v1/registry/apply'])('%s reads no body of a stranger', async (path) => {
+  // The body never comes: an answer means that nobody waited for it.
+  const { port, hostname } = new URL(footfall.url)
+  const socket = connect(Number(port), hostname)
+  socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 5000000\r\n\r\n`)
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 /)
+})
+
+test('a job too large is told so', async () => {
+  const response = await fetch(`${footfall.url}/api/v1/jobs`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: ' '.repeat(1024 * 1024 + 1),
+  })
+  expect([response.status, await response.json()]).toMatchObject([413, { error: { code: 'BODY_TOO_LARGE' } }])
 })
 
 test('no file below the data directory holds an address, an agent, a query string or what was refused', async () => {

@@ -95,6 +95,12 @@ export const errorTable = {
     message: 'Too many events for now.',
     hint: 'Wait as long as Retry-After says and send the same events, with the same ids, again.',
   },
+  TOO_MANY_TRIES: {
+    status: 429,
+    retryable: true,
+    message: 'Too many wrong tokens came from this address.',
+    hint: 'Wait as long as Retry-After says; a right token is let through at once.',
+  },
   INTERNAL: {
     status: 500,
     retryable: true,

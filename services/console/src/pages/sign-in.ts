@@ -68,12 +68,11 @@ export function signInPages(app: FastifyInstance, web: Web): void {
     if (form === null) return reply
     const next = safeNext(form.get('next'))
     const token = (form.get('token') ?? '').trim()
-    const wait = web.throttle.waitSeconds(request.ip)
-    if (wait > 0) return show(reply.header('retry-after', String(wait)), 429, text.signIn.wait(wait), next)
     if (token === '') return show(reply, 400, text.signIn.missing, next)
     const scope = web.verify(token)
     if (scope === null) {
-      web.throttle.fail(request.ip)
+      const wait = web.throttle.fail(web.addressOf(request.raw))
+      if (wait > 0) return show(reply.header('retry-after', String(wait)), 429, text.signIn.wait(wait), next)
       return show(reply, 401, text.signIn.wrong, next)
     }
     return open(reply, scope, () => web.verify(token) === scope).redirect(next, 303)

@@ -119,6 +119,12 @@ export const errorTable = {
     message: 'The event log is full.',
     hint: 'Free disk space or raise LOG_MAX_BYTES; senders keep their events and try again.',
   },
+  JOB_QUEUE_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    message: 'The job queue cannot take jobs now.',
+    hint: 'Nothing was queued. Free disk space where JOB_QUEUE_URL points, and send it again.',
+  },
   STORE_UNAVAILABLE: {
     status: 503,
     retryable: true,

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PipelineError } from '@footfall/contracts/errors'
-import type { EnqueueOptions, Job, JobHandler, JobQueue, JobState, Worker } from './job-queue.ts'
+import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
+import type { EnqueueOptions, Job, JobHandler, JobProgress, JobQueue, Worker } from './job-queue.ts'
 
 export interface EmbeddedJobQueueOptions {
   readonly directory: string
@@ -10,25 +10,18 @@ export interface EmbeddedJobQueueOptions {
   readonly now?: () => number
   /** Resolves after a time, or at once when the signal aborts. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
-  /** A file that cannot be read is set aside and reported. */
+  /** A file that cannot be read is set aside and reported; so is a write that fails, each time it is tried. */
   readonly onProblem?: (problem: string) => void
+  /** Writes all of a new file and syncs it, or throws; tests put a full disk in its place. */
+  readonly writeFile?: (path: string, text: string) => Promise<void>
 }
 
-interface StoredJob {
-  id: string
-  queue: string
-  key: string | null
-  payload: unknown
-  state: JobState
-  attempt: number
-  attempts: number
-  backoffMs: number
-  runAt: number
-  progress: Job['progress']
-  result: unknown
-  error: string | null
-  createdAt: number
-  finishedAt: number | null
+/** As its file has it: a job changes by being replaced, once the new one is written. */
+interface StoredJob extends Job {
+  readonly key: string | null
+  readonly attempts: number
+  readonly backoffMs: number
+  readonly runAt: number
 }
 
 interface Schedule {
@@ -66,19 +59,27 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Replaces a file whole: what is read later is the old text or the new, never half of one. */
-async function writeDurably(directory: string, name: string, value: unknown): Promise<void> {
-  const temporary = join(directory, `${name}.new`)
-  const handle = await open(temporary, 'w', 0o600)
+async function writeAndSync(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'w', 0o600)
   try {
-    await handle.writeFile(JSON.stringify(value))
+    await handle.writeFile(text)
     await handle.datasync()
   } finally {
     await handle.close()
   }
-  await rename(temporary, join(directory, name))
-  await syncDirectory(directory)
 }
+
+/** A value as its file gives it back. @throws TypeError when it is no JSON. */
+const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null))
+
+/** A job that is given up keeps no checkpoint: what its handler held for the next attempt goes with the attempts. */
+const fail = (job: StoredJob, error: string, at: number): StoredJob => ({
+  ...job,
+  state: 'failed',
+  progress: job.progress && { ...job.progress, checkpoint: undefined },
+  error,
+  finishedAt: at,
+})
 
 /**
  * A spool of small files, one a job: durable when a call resolves, and whole after a kill at any line. A job that was
@@ -89,8 +90,13 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
   const now = options.now ?? Date.now
   const wait = options.wait ?? waitFor
   const report = options.onProblem ?? (() => undefined)
+  const writeFile = options.writeFile ?? writeAndSync
   const jobs = new Map<string, StoredJob>()
   const byKey = new Map<string, string>()
+  /** Keys whose job is being written. */
+  const arriving = new Map<string, Promise<Job>>()
+  /** Jobs that a worker has in hand, from before they are written as running until their end is written. */
+  const held = new Set<string>()
   const schedules = new Map<string, Schedule>()
   const writes = new Map<string, Promise<void>>()
   const closing = new AbortController()
@@ -99,14 +105,59 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
   const fileOf = (job: StoredJob): string => `job-${job.id}.json`
   const keyOf = (queue: string, key: string): string => `${queue} ${key}`
 
-  /** Writes a file after those before it: the last state wins. */
+  /** Replaces a file whole: what is read later is the old text or the new, never half of one. */
+  const replaceFile = async (name: string, text: string): Promise<void> => {
+    const temporary = join(directory, `${name}.new`)
+    try {
+      await writeFile(temporary, text)
+      await rename(temporary, join(directory, name))
+      await syncDirectory(directory)
+    } catch (error) {
+      // Half a file would take room on a disk that has none.
+      await rm(temporary, { force: true }).catch(() => undefined)
+      throw new PipelineError('JOB_QUEUE_UNAVAILABLE', `${name} could not be written.`, { cause: error })
+    }
+  }
+
+  /** Writes a file after those before it: the last state wins. @throws JOB_QUEUE_UNAVAILABLE */
   const save = (name: string, value: unknown): Promise<void> => {
-    const text = structuredClone(value)
-    const write = (writes.get(name) ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => writeDurably(directory, name, text))
+    const text = JSON.stringify(value)
+    const write = (writes.get(name) ?? Promise.resolve()).catch(() => undefined).then(() => replaceFile(name, text))
     writes.set(name, write)
     return write
+  }
+
+  /** Makes a job what it is now, first on disk, then in memory. @throws JOB_QUEUE_UNAVAILABLE: it is as it was. */
+  const put = async (job: StoredJob): Promise<void> => {
+    await save(fileOf(job), job)
+    jobs.set(job.id, job)
+  }
+
+  const reportUnwritten = (error: PipelineError): void =>
+    report(`${error.message} It is tried again. (${String(error.cause)})`)
+
+  /** Puts a job, however long the disk is full. @returns false when the signal ended that first. */
+  const putInTime = async (job: StoredJob, signal: AbortSignal): Promise<boolean> => {
+    for (;;) {
+      try {
+        await put(job)
+        return true
+      } catch (error) {
+        if (!isPipelineError(error, 'JOB_QUEUE_UNAVAILABLE')) throw error
+        reportUnwritten(error)
+        if (signal.aborted) return false
+        await wait(idleMs, signal)
+      }
+    }
+  }
+
+  const forget = async (job: StoredJob): Promise<void> => {
+    jobs.delete(job.id)
+    if (job.key !== null && byKey.get(keyOf(job.queue, job.key)) === job.id) byKey.delete(keyOf(job.queue, job.key))
+    writes.delete(fileOf(job))
+    await rm(join(directory, fileOf(job)), { force: true }).catch((error: unknown) =>
+      report(`${fileOf(job)} could not be removed: ${String(error)}`),
+    )
   }
 
   await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -125,19 +176,20 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
       const job = value as StoredJob
       if (typeof job.id !== 'string' || typeof job.queue !== 'string' || fileOf(job) !== name)
         throw new Error('is not a job')
-      if (job.state === 'running') {
-        const spent = job.attempt >= job.attempts
-        job.state = spent ? 'failed' : 'waiting'
-        job.error = 'the process ended while it ran'
-        if (spent) job.finishedAt = now()
-        await save(name, job)
-      }
       jobs.set(job.id, job)
-      if (job.key !== null) byKey.set(keyOf(job.queue, job.key), job.id)
     } catch (error) {
       await rename(join(directory, name), join(directory, `${name}.unreadable`))
       report(`${name} could not be read and is set aside: ${error instanceof Error ? error.message : String(error)}`)
     }
+  }
+  // A failed job keeps its file beside that of its successor: the key is the younger one's.
+  for (const job of [...jobs.values()].sort((a, b) => a.createdAt - b.createdAt))
+    if (job.key !== null) byKey.set(keyOf(job.queue, job.key), job.id)
+  for (const job of [...jobs.values()].filter(({ state }) => state === 'running')) {
+    const error = 'the process ended while it ran'
+    const after: StoredJob = job.attempt >= job.attempts ? fail(job, error, now()) : { ...job, state: 'waiting', error }
+    jobs.set(job.id, after)
+    await put(after).catch(reportUnwritten)
   }
 
   const show = (job: StoredJob): Job => ({
@@ -163,28 +215,16 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
       .filter((job) => job.queue === queue && job.finishedAt !== null)
       .sort((a, b) => b.finishedAt! - a.finishedAt!)
     const gone = finished.filter((job, index) => index >= keepFinished || job.finishedAt! < now() - keepFinishedMs)
-    for (const job of gone) {
-      jobs.delete(job.id)
-      if (job.key !== null) byKey.delete(keyOf(job.queue, job.key))
-      writes.delete(fileOf(job))
-      await rm(join(directory, fileOf(job)), { force: true })
-    }
+    for (const job of gone) await forget(job)
   }
 
-  const enqueue = async (queue: string, payload: unknown, options: EnqueueOptions = {}): Promise<Job> => {
-    if (closing.signal.aborted) throw new PipelineError('NOT_READY', 'The job queue is closed.')
-    const key = options.key ?? null
-    const known = key === null ? undefined : jobs.get(byKey.get(keyOf(queue, key)) ?? '')
-    if (known && known.state !== 'failed') {
-      // The first caller's write may still be under way: what we return is durable.
-      await writes.get(fileOf(known))
-      return show(known)
-    }
+  /** A new job, known once it is written. @throws JOB_QUEUE_UNAVAILABLE: there is no such job. */
+  const create = async (queue: string, payload: unknown, options: EnqueueOptions): Promise<Job> => {
     const job: StoredJob = {
       id: randomUUID(),
       queue,
-      key,
-      payload,
+      key: options.key ?? null,
+      payload: asJson(payload),
       state: 'waiting',
       attempt: 0,
       attempts: options.attempts ?? 5,
@@ -196,11 +236,29 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
       createdAt: now(),
       finishedAt: null,
     }
-    jobs.set(job.id, job)
-    if (key !== null) byKey.set(keyOf(queue, key), job.id)
-    await save(fileOf(job), job)
+    try {
+      await put(job)
+    } catch (error) {
+      // Only its directory may have failed to sync: a job that was refused must not run after a restart.
+      await forget(job)
+      throw error
+    }
+    if (job.key !== null) byKey.set(keyOf(queue, job.key), job.id)
     wake(queue)
     return show(job)
+  }
+
+  const enqueue = (queue: string, payload: unknown, options: EnqueueOptions = {}): Promise<Job> => {
+    if (closing.signal.aborted) return Promise.reject(new PipelineError('NOT_READY', 'The job queue is closed.'))
+    if (options.key === undefined) return create(queue, payload, options)
+    const key = keyOf(queue, options.key)
+    const known = jobs.get(byKey.get(key) ?? '')
+    if (known && known.state !== 'failed') return Promise.resolve(show(known))
+    const first = arriving.get(key)
+    if (first) return first
+    const job = create(queue, payload, options).finally(() => arriving.delete(key))
+    arriving.set(key, job)
+    return job
   }
 
   /** Enqueues what is due; a repetition whose last run is not over is not doubled. */
@@ -209,50 +267,55 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
       if (schedule.queue !== queue || schedule.nextAt > now()) continue
       const key = `schedule:${schedule.id}`
       const last = jobs.get(byKey.get(keyOf(queue, key)) ?? '')
+      const { nextAt } = schedule
       schedule.nextAt = now() + schedule.everyMs
-      if (last && (last.state === 'waiting' || last.state === 'running')) continue
-      if (last) {
-        // The repetition takes the place of its predecessor.
-        jobs.delete(last.id)
-        byKey.delete(keyOf(queue, key))
-        await rm(join(directory, fileOf(last)), { force: true })
+      if (last?.state === 'waiting' || last?.state === 'running') continue
+      try {
+        await create(queue, schedule.payload, { key, attempts: 1 })
+      } catch (error) {
+        schedule.nextAt = nextAt
+        throw error
       }
-      await enqueue(queue, schedule.payload, { key, attempts: 1 })
+      // The repetition has taken the place of its predecessor.
+      if (last) await forget(last)
     }
   }
 
-  const runJob = async (job: StoredJob, handler: JobHandler, signal: AbortSignal): Promise<void> => {
-    job.state = 'running'
-    job.attempt++
-    await save(fileOf(job), job)
+  const runJob = async (waiting: StoredJob, handler: JobHandler, signal: AbortSignal): Promise<void> => {
+    const begun: StoredJob = { ...waiting, state: 'running', attempt: waiting.attempt + 1 }
+    if (!(await putInTime(begun, signal))) return
+    const reached = (): StoredJob => ({ ...begun, progress: jobs.get(begun.id)!.progress })
+    let over = false
+    let unwritten: unknown
+    let ended: StoredJob
     try {
-      job.result =
-        (await handler(show(job), {
-          signal,
-          async progress(progress) {
-            job.progress = progress
-            await save(fileOf(job), job)
-          },
-        })) ?? null
-      job.state = 'done'
-      job.error = null
-      job.finishedAt = now()
+      const result = await handler(show(begun), {
+        signal,
+        async progress(progress) {
+          // What a handler left behind and did not wait for is not part of its run.
+          if (over) return
+          await put({ ...begun, progress: asJson(progress) as JobProgress }).catch((error: unknown) => {
+            if (isPipelineError(error, 'JOB_QUEUE_UNAVAILABLE')) unwritten = error
+            throw error
+          })
+        },
+      })
+      ended = { ...reached(), state: 'done', result: asJson(result), error: null, finishedAt: now() }
     } catch (error) {
-      job.error = error instanceof Error ? error.message : String(error)
-      if (signal.aborted) {
-        // Stopped by us, not by a fault: the attempt does not count.
-        job.state = 'waiting'
-        job.attempt--
-      } else if (job.attempt >= job.attempts || (error instanceof PipelineError && !error.retryable)) {
-        job.state = 'failed'
-        job.finishedAt = now()
-      } else {
-        job.state = 'waiting'
-        job.runAt = now() + Math.min(longestBackoffMs, job.backoffMs * 2 ** (job.attempt - 1))
-      }
+      const message = error instanceof Error ? error.message : String(error)
+      const again: StoredJob = { ...reached(), state: 'waiting', error: message }
+      const backoffMs = Math.min(longestBackoffMs, begun.backoffMs * 2 ** (begun.attempt - 1))
+      // Stopped by us, or by our disk, not by a fault of its own: the attempt does not count.
+      if (signal.aborted) ended = { ...again, attempt: waiting.attempt }
+      else if (error === unwritten) ended = { ...again, attempt: waiting.attempt, runAt: now() + backoffMs }
+      else if (begun.attempt >= begun.attempts || (error instanceof PipelineError && !error.retryable))
+        ended = fail(reached(), message, now())
+      else ended = { ...again, runAt: now() + backoffMs }
     }
-    await save(fileOf(job), job)
-    await prune(job.queue)
+    over = true
+    if (await putInTime(ended, signal)) return prune(begun.queue)
+    // Closed before there was room: it runs again, here as after a restart.
+    jobs.set(begun.id, { ...reached(), state: 'waiting', attempt: waiting.attempt })
   }
 
   const work = async <Payload>(
@@ -265,16 +328,21 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
     const running = new Set<Promise<void>>()
     const loop = async (): Promise<void> => {
       while (!stop.signal.aborted) {
-        await runSchedules(queue)
+        await runSchedules(queue).catch((error: unknown) => {
+          if (!isPipelineError(error, 'JOB_QUEUE_UNAVAILABLE')) throw error
+          reportUnwritten(error)
+        })
         const due = [...jobs.values()]
-          .filter((job) => job.queue === queue && job.state === 'waiting' && job.runAt <= now())
+          .filter((job) => job.queue === queue && job.state === 'waiting' && job.runAt <= now() && !held.has(job.id))
           .sort((a, b) => a.runAt - b.runAt || a.createdAt - b.createdAt)
         for (const job of due.slice(0, concurrency - running.size)) {
+          held.add(job.id)
           const run: Promise<void> = runJob(job, handler as JobHandler, stop.signal).finally(() => {
+            held.delete(job.id)
             running.delete(run)
             worker.wake.abort()
           })
-          run.catch((error: unknown) => report(`job ${job.id} could not be written: ${String(error)}`))
+          run.catch((error: unknown) => report(`job ${job.id}: ${String(error)}`))
           running.add(run)
         }
         if (stop.signal.aborted) break
@@ -312,12 +380,21 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
       const name = `${queue} ${id}`
       const known = schedules.get(name)
       schedules.set(name, { queue, id, everyMs, payload, nextAt: Math.min(known?.nextAt ?? now(), now() + everyMs) })
-      await save('schedules.json', [...schedules.values()])
+      try {
+        await save('schedules.json', [...schedules.values()])
+      } catch (error) {
+        if (known) schedules.set(name, known)
+        else schedules.delete(name)
+        throw error
+      }
       wake(queue)
     },
     async close() {
       closing.abort()
-      for (const { stop } of workers) stop.abort()
+      for (const worker of workers) {
+        worker.stop.abort()
+        worker.wake.abort()
+      }
       await Promise.all(workers.map(({ done }) => done))
       await Promise.allSettled(writes.values())
     },

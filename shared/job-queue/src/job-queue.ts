@@ -4,6 +4,9 @@
  * Guarantees that every adapter owes:
  * - a job that `enqueue` returned is durable; it is run at least once until it succeeds or its attempts are used up;
  * - the same `key` enqueued again while that job waits, runs or is kept as finished returns the same job;
+ * - what cannot be written throws JOB_QUEUE_UNAVAILABLE (retryable) and has not happened: no job is queued, no progress
+ *   made. A worker tries again by itself, and a run that ends so does not use up an attempt;
+ * - a job that ends as failed keeps no checkpoint: what a handler holds there (the salts of an import) goes with it;
  * - a worker that dies gives its job back (embedded: at the next start; bullmq: when its lock is lost);
  * - handlers are idempotent: the queue never promises "once".
  */
@@ -30,7 +33,7 @@ export interface JobProgress {
   readonly done: number
   readonly total: number | null
   readonly note?: string
-  /** Where the next attempt goes on; small JSON of the handler's own. */
+  /** Where the next attempt goes on; small JSON of the handler's own. Gone once the job has failed. */
   readonly checkpoint?: unknown
 }
 
@@ -46,7 +49,7 @@ export interface EnqueueOptions {
 }
 
 export interface JobContext {
-  /** Durable when it resolves. */
+  /** Durable when it resolves. @throws JOB_QUEUE_UNAVAILABLE: pass it on, and the job runs again after its backoff. */
   progress(progress: JobProgress): Promise<void>
   /** Aborted when the queue closes: stop soon, the job runs again later. */
   readonly signal: AbortSignal
@@ -60,6 +63,7 @@ export interface Worker {
 }
 
 export interface JobQueue {
+  /** @throws JOB_QUEUE_UNAVAILABLE */
   enqueue(queue: string, payload: unknown, options?: EnqueueOptions): Promise<Job>
   /** Runs the jobs of one queue, `concurrency` at a time (default 1). */
   work<Payload>(queue: string, handler: JobHandler<Payload>, options?: { concurrency?: number }): Promise<Worker>

@@ -87,6 +87,21 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       expect(await again.status(waiting.id)).toMatchObject({ state: 'waiting', payload: 'later' })
     })
 
+    test('keeps no checkpoint of a job that has failed, in memory or over a close', async () => {
+      const { under, queue } = await start()
+      await queue.work('salted', async (_job, context) => {
+        await context.progress({ done: 1, total: null, note: 'one', checkpoint: { salts: ['canary'] } })
+        throw new Error('no luck')
+      })
+      const { id } = await queue.enqueue('salted', null, { attempts: 2, backoffMs: 1 })
+      const failed = await ended(queue, id)
+      expect(failed.progress).toEqual({ done: 1, total: null, note: 'one' })
+      await queue.close()
+      const again = await under.open()
+      made.push({ under, queue: again })
+      expect(await again.status(id)).toEqual(failed)
+    })
+
     test('gives a job back when it closes, without using up an attempt', async () => {
       const { under, queue } = await start()
       let began: () => void = () => undefined

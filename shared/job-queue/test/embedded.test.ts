@@ -37,6 +37,39 @@ describe('the embedded job queue', () => {
     await queue.close()
   })
 
+  test('forgets the checkpoint of a job whose last attempt the process did not survive', async () => {
+    const own = await mkdtemp(join(directory, 'spent-'))
+    const before = await openEmbeddedJobQueue({ directory: own })
+    const { id } = await before.enqueue('a', 1, { attempts: 1 })
+    await before.close()
+    const file = join(own, `job-${id}.json`)
+    const job = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
+    const progress = { done: 1, total: null, checkpoint: { salts: ['canary'] } }
+    await writeFile(file, JSON.stringify({ ...job, state: 'running', attempt: 1, progress }))
+    const queue = await openEmbeddedJobQueue({ directory: own })
+    expect(await queue.status(id)).toMatchObject({ state: 'failed', progress: { done: 1 } })
+    expect(await readFile(file, 'utf8')).not.toContain('canary')
+    await queue.close()
+  })
+
+  test('keeps to the newer job of a key when it starts again', async () => {
+    const own = await mkdtemp(join(directory, 'keys-'))
+    let time = 1
+    const before = await openEmbeddedJobQueue({ directory: own, now: () => time++ })
+    await before.work('a', async () => Promise.reject(new Error('no luck')))
+    for (let round = 0; round < 8; round++) {
+      const { id } = await before.enqueue('a', 1, { key: 'k', attempts: 1 })
+      while ((await before.status(id))?.state !== 'failed') await new Promise((resolve) => setImmediate(resolve))
+    }
+    await before.close()
+    const waiting = await openEmbeddedJobQueue({ directory: own, now: () => time++ })
+    const { id } = await waiting.enqueue('a', 1, { key: 'k' })
+    await waiting.close()
+    const queue = await openEmbeddedJobQueue({ directory: own, now: () => time++ })
+    expect((await queue.enqueue('a', 1, { key: 'k' })).id).toBe(id)
+    await queue.close()
+  })
+
   test('finishes every step of every job over up to twenty kills', { timeout: 120_000 }, async () => {
     const own = await mkdtemp(join(directory, 'kills-'))
     const script = join(own, 'worker.mjs')

@@ -26,7 +26,12 @@ const refusalsPerAppend = 1_000
 export interface IngestRegistry {
   lookupKey(key: string): KeyOwner | null
   /** Deployments that are not retired. */
-  deployments(): readonly { deployment: Deployment; registeredAt: number; operator: string }[]
+  deployments(): readonly {
+    deployment: Deployment
+    timeZoneAt: KeyOwner['timeZoneAt']
+    registeredAt: number
+    operator: string
+  }[]
   onChange(listener: () => void): void
 }
 
@@ -72,9 +77,11 @@ export function createIngest(options: IngestOptions): Ingest {
     onCount: (reason, events) => metrics.refused.inc({ reason }, events),
   })
   const turnSalts = (): void => {
-    const deployments = registry.deployments().map(({ deployment, registeredAt }) => {
-      const today = localTime(deployment.time_zone, now()).day
-      return { id: deployment.id, today, isNew: localTime(deployment.time_zone, registeredAt).day === today }
+    const at = now()
+    const deployments = registry.deployments().map(({ deployment, timeZoneAt, registeredAt }) => {
+      const today = localTime(timeZoneAt(at), at).day
+      const isNew = localTime(timeZoneAt(registeredAt), registeredAt).day === today
+      return { id: deployment.id, today, isNew }
     })
     salts.turn(deployments)
   }

@@ -13,6 +13,8 @@ import type { Salts } from './salts.ts'
 export interface KeyOwner {
   readonly kind: 'browser' | 'server'
   readonly deployment: Deployment
+  /** Its time zone at an instant: a changed one holds from the next local midnight. */
+  readonly timeZoneAt: (at: number) => string
   readonly retired: boolean
 }
 

@@ -60,7 +60,7 @@ export async function startIngest(
 ): Promise<TestIngest> {
   const directory = await mkdtemp(join(tmpdir(), 'footfall-ingest-'))
   const log = await openEmbeddedEventLog({ directory: join(directory, 'log'), minFreeBytes: 0 })
-  const registry = await openRegistry({ log, snapshotFile: join(directory, 'registry.json') })
+  const registry = await openRegistry({ log, snapshotFile: join(directory, 'registry.json'), ...(now ? { now } : {}) })
   await registry.apply(
     {
       organisations: [{ id: 'o', name: 'O', type: 'city', country: 'FI' }],

@@ -64,6 +64,19 @@ export function createLocalClock(): (timeZone: string, at: number) => LocalTime 
   }
 }
 
+/** The instant at which the next local day begins: midnight, or what comes instead where clocks skip it. */
+export function nextMidnight(
+  localTime: (timeZone: string, at: number) => LocalTime,
+  timeZone: string,
+  at: number,
+): number {
+  const { day } = localTime(timeZone, at)
+  let quarter = Math.floor(at / quarterHourMs) * quarterHourMs
+  do quarter += quarterHourMs
+  while (localTime(timeZone, quarter).day <= day)
+  return quarter
+}
+
 /** The day before or after: `shiftDay('2026-03-01', -1)` is `2026-02-28`. */
 export function shiftDay(day: string, by: number): string {
   return new Date(Date.parse(`${day}T00:00:00Z`) + by * 86_400_000).toISOString().slice(0, 10)

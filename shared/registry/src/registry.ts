@@ -3,10 +3,11 @@ import { open, readFile, rename } from 'node:fs/promises'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import type { App, Change, Deployment, Key, Organisation, RegistryRecord, Token } from '@footfall/contracts/registry'
+import { createLocalClock } from '@footfall/enrichment/local-time'
 import type { EventLog } from '@footfall/event-log'
 import * as z from 'zod'
 import { planCatalogue } from './plan.ts'
-import { applyRecord, current, emptyState, type RegistryState } from './state.ts'
+import { applyRecord, current, emptyState, readTimeZones, type RegistryState, type TimeZoneAt } from './state.ts'
 
 export interface RegistryOptions {
   readonly log: EventLog
@@ -19,6 +20,7 @@ export interface RegistryOptions {
 export interface KeyOwner {
   readonly kind: Key['kind']
   readonly deployment: Deployment
+  readonly timeZoneAt: TimeZoneAt
   readonly retired: boolean
 }
 
@@ -36,7 +38,12 @@ export interface Registry {
   lookupKey(key: string): KeyOwner | null
   deployment(id: string): Deployment | null
   /** Those in use, with the moment they were first registered. */
-  deployments(): readonly { deployment: Deployment; registeredAt: number; operator: string }[]
+  deployments(): readonly {
+    deployment: Deployment
+    timeZoneAt: TimeZoneAt
+    registeredAt: number
+    operator: string
+  }[]
   organisations(): readonly Organisation[]
   apps(): readonly App[]
   /** Makes the registry say what a catalogue says. @throws INVALID_REQUEST, STALE_REVISION */
@@ -82,16 +89,24 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const stopping = new AbortController()
   let state: RegistryState = emptyState
   let owners = new Map<string, KeyOwner>()
+  let timeZones = new Map<string, TimeZoneAt>()
+  const localTime = createLocalClock()
   let next = 0
   let waiting: { offset: number; resolve: () => void }[] = []
   let writing: Promise<unknown> = Promise.resolve()
 
   const index = (): void => {
+    timeZones = new Map([...state.deployments].map(([id, entity]) => [id, readTimeZones(entity, localTime)]))
     owners = new Map()
     for (const key of state.keys.values()) {
       const entity = state.deployments.get(key.deployment)
       if (key.revoked_at === null && entity)
-        owners.set(key.id, { kind: key.kind, deployment: current(entity), retired: entity.retiredAt !== null })
+        owners.set(key.id, {
+          kind: key.kind,
+          deployment: current(entity),
+          timeZoneAt: timeZones.get(key.deployment)!,
+          retired: entity.retiredAt !== null,
+        })
     }
   }
 
@@ -213,6 +228,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
           const organisation = state.organisations.get(deployment.organisation)
           return {
             deployment,
+            timeZoneAt: timeZones.get(deployment.id)!,
             registeredAt: entity.versions[0]!.validFrom,
             operator: organisation ? current(organisation).name : deployment.organisation,
           }

@@ -1,4 +1,5 @@
 import type { App, Change, Deployment, Key, Organisation, RegistryRecord, Token } from '@footfall/contracts/registry'
+import { nextMidnight, type LocalTime } from '@footfall/enrichment/local-time'
 
 /** An entity over time: every version with the moment it began to hold. */
 export interface Versions<Entity> {
@@ -29,6 +30,29 @@ export const emptyState: RegistryState = {
 
 /** The version that holds now. */
 export const current = <Entity>(entity: Versions<Entity>): Entity => entity.versions.at(-1)!.value
+
+/** The time zone of a deployment that was in force at an instant (Unix milliseconds). */
+export type TimeZoneAt = (at: number) => string
+
+/**
+ * A changed time zone holds from the next midnight of the zone that was in force: no local day has two zones, and what
+ * is counted again or late falls on the day it fell on before.
+ */
+export function readTimeZones(
+  { versions }: Versions<Deployment>,
+  localTime: (timeZone: string, at: number) => LocalTime,
+): TimeZoneAt {
+  const zones = [{ from: -Infinity, timeZone: versions[0]!.value.time_zone }]
+  const timeZoneAt: TimeZoneAt = (at) => (zones.findLast(({ from }) => from <= at) ?? zones[0]!).timeZone
+  for (const { validFrom, value } of versions) {
+    const from =
+      value.time_zone === zones.at(-1)!.timeZone ? Infinity : nextMidnight(localTime, timeZoneAt(validFrom), validFrom)
+    // The last word before a midnight holds; those before it never did.
+    while (zones.at(-1)!.from >= from) zones.pop()
+    if (zones.at(-1)!.timeZone !== value.time_zone) zones.push({ from, timeZone: value.time_zone })
+  }
+  return timeZoneAt
+}
 
 const setVersion = <Entity extends { id: string }>(
   map: Map<string, Versions<Entity>>,

@@ -18,7 +18,7 @@ export function setTime(draft: Draft, delivery: Delivery, parts: IngestParts): n
     draft.at = delivery.receivedAt
   }
   draft.late = delivery.receivedAt - draft.at > maxLatenessMs
-  const local = parts.localTime(delivery.owner!.deployment.time_zone, draft.at)
+  const local = parts.localTime(delivery.owner!.timeZoneAt(draft.at), draft.at)
   draft.day = local.day
   draft.hour = local.hour
   return null

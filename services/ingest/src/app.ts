@@ -83,7 +83,7 @@ export function createIngest(options: IngestOptions): Ingest {
       const isNew = localTime(timeZoneAt(registeredAt), registeredAt).day === today
       return { id: deployment.id, today, isNew }
     })
-    salts.turn(deployments)
+    salts.turn(deployments, at)
   }
   turnSalts()
   registry.onChange(() => {

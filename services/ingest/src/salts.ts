@@ -1,56 +1,93 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { shiftDay } from '@footfall/enrichment/local-time'
 import * as z from 'zod'
 
-const fileSchema = z.object({
-  v: z.literal(1),
-  salts: z.record(z.string(), z.record(z.string(), z.string().length(64))),
+const entrySchema = z.object({
+  /** By local day. */
+  salts: z.record(z.string(), z.string().length(64)),
+  /** The last day that may have been hashed with a salt nobody holds any more; no salt is made for it or before it. */
+  spentTo: z.string(),
 })
+const fileSchema = z.object({ v: z.literal(2), deployments: z.record(z.string(), entrySchema) })
+type Entry = z.infer<typeof entrySchema>
 
 export interface SaltedDeployment {
   readonly id: string
   /** Its local day now. */
   readonly today: string
-  /** True when it was registered on `today`: nobody can have hashed with a salt that this process does not hold. */
+  /** True when it was first registered on `today`. */
   readonly isNew: boolean
 }
 
 export interface Salts {
   /** The salt of a deployment's local day as text; null when nobody has it: the event gets no visitor. */
   get(deployment: string, day: string): string | null
-  /** Makes the salts of today (where that is safe) and tomorrow, forgets those before yesterday; durable when it returns. */
-  turn(deployments: readonly SaltedDeployment[]): void
+  /**
+   * Makes the salts of today and tomorrow where nobody can have hashed with others, forgets those before yesterday, also
+   * of deployments that are no longer among these; durable when it returns.
+   * @param now Unix milliseconds.
+   * @throws when the file cannot be written: the salts are as they were, in memory and on the disk.
+   */
+  turn(deployments: readonly SaltedDeployment[], now: number): void
+}
+
+/** Where a day begins first: what is over here is over, or in its last hours, wherever a deployment may have been. */
+const firstZoneMs = 14 * 3600_000
+
+/** An entry without the salts of days before `oldest`. */
+function forget(entry: Entry, oldest: string): Entry {
+  const gone = Object.keys(entry.salts).filter((day) => day < oldest)
+  if (gone.length === 0) return entry
+  return {
+    salts: Object.fromEntries(Object.entries(entry.salts).filter(([day]) => day >= oldest)),
+    spentTo: [entry.spentTo, ...gone].sort().at(-1)!,
+  }
+}
+
+/** An entry with a salt for a day, unless the day is spent. */
+function provide(entry: Entry, day: string): Entry {
+  if (entry.salts[day] !== undefined || day <= entry.spentTo) return entry
+  return { ...entry, salts: { ...entry.salts, [day]: randomBytes(32).toString('hex') } }
 }
 
 /**
  * One random salt per deployment and local day, for yesterday, today and tomorrow, in a file (0600) that is on disk
- * before its first use and in no backup. Never invents a salt: when the file is lost, a deployment that was measured
- * earlier today stays without visitors until its next midnight, since a second salt would count everybody twice.
+ * before its first use and in no backup. Never invents a salt: a second one would count everybody of the day twice. A
+ * day whose salt is gone (the file is lost, the clock went forward and came back) stays without visitors.
  */
 export function openSalts(file: string): Salts {
-  let salts: Record<string, Record<string, string>> = {}
-  let lost = !existsSync(file)
-  if (!lost) {
+  let entries: Readonly<Record<string, Entry>> = {}
+  let found: 'whole' | 'none' | 'unreadable' = existsSync(file) ? 'whole' : 'none'
+  if (found === 'whole') {
     try {
-      salts = fileSchema.parse(JSON.parse(readFileSync(file, 'utf8'))).salts
+      entries = fileSchema.parse(JSON.parse(readFileSync(file, 'utf8'))).deployments
     } catch {
       // A file that cannot be read is a lost one; the next write replaces it.
-      lost = true
+      found = 'unreadable'
     }
   }
 
-  const write = (): void => {
+  /** Whether somebody may have hashed today with a salt that we never saw. */
+  const mayBeSpent = ({ isNew }: SaltedDeployment): boolean => found === 'unreadable' || (found === 'none' && !isNew)
+
+  const write = (next: typeof entries): void => {
     const temporary = `${file}.new`
-    const descriptor = openSync(temporary, 'w', 0o600)
     try {
-      writeSync(descriptor, JSON.stringify({ v: 1, salts }))
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
+      const descriptor = openSync(temporary, 'w', 0o600)
+      try {
+        // Not writeSync, which stops where a disk is full and says so only by what it returns.
+        writeFileSync(descriptor, JSON.stringify({ v: 2, deployments: next }))
+        fsyncSync(descriptor)
+      } finally {
+        closeSync(descriptor)
+      }
+      renameSync(temporary, file)
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
     }
-    renameSync(temporary, file)
     const directory = openSync(dirname(file), 'r')
     try {
       fsyncSync(directory)
@@ -60,35 +97,24 @@ export function openSalts(file: string): Salts {
   }
 
   return {
-    get: (deployment, day) => salts[deployment]?.[day] ?? null,
-    turn(deployments) {
-      const next: typeof salts = {}
-      let changed = false
-      for (const { id, today, isNew } of deployments) {
-        const held = salts[id] ?? {}
-        const yesterday = shiftDay(today, -1)
-        const tomorrow = shiftDay(today, 1)
-        const kept: Record<string, string> = {}
-        for (const [day, salt] of Object.entries(held)) {
-          // Days beyond tomorrow appear when a time zone moves back; they come into use on their day.
-          if (day >= yesterday) kept[day] = salt
-          else changed = true
-        }
-        const fresh = [tomorrow, ...(isNew || !lost ? [today] : [])].filter((day) => kept[day] === undefined)
-        for (const day of fresh) kept[day] = randomBytes(32).toString('hex')
-        changed ||= fresh.length > 0
-        next[id] = kept
+    get: (deployment, day) => entries[deployment]?.salts[day] ?? null,
+    turn(deployments, now) {
+      const next = { ...entries }
+      for (const deployment of deployments) {
+        const { id, today } = deployment
+        const known = next[id] ?? { salts: {}, spentTo: mayBeSpent(deployment) ? today : '' }
+        // Days beyond tomorrow appear when a clock or a time zone moves back; they come into use on their day.
+        next[id] = provide(provide(forget(known, shiftDay(today, -1)), today), shiftDay(today, 1))
       }
-      changed ||= Object.keys(salts).some((id) => !(id in next))
-      if (!changed) return
-      const before = salts
-      salts = next
-      try {
-        write()
-      } catch (error) {
-        salts = before
-        throw error
+      const listed = new Set(deployments.map(({ id }) => id))
+      const oldestAnywhere = shiftDay(new Date(now + firstZoneMs).toISOString().slice(0, 10), -1)
+      for (const [id, entry] of Object.entries(next)) if (!listed.has(id)) next[id] = forget(entry, oldestAnywhere)
+      if (Object.entries(next).some(([id, entry]) => entry !== entries[id])) {
+        write(next)
+        entries = next
       }
+      // From here on, a deployment without an entry is one that came later.
+      if (found === 'unreadable') found = 'none'
     },
   }
 }

@@ -1,31 +1,59 @@
-import { cleanText } from './clean-text.ts'
+import { hideIdentifying, tidyText } from './clean-text.ts'
 
-/** Segments that name one thing or one person rather than a page: long numbers, UUIDs, hashes. */
-const identifying =
-  /^(?:\d{5,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}|(?=[^/]*\d)[A-Za-z0-9_-]{24,})$/i
+export interface Page {
+  readonly host: string
+  readonly path: string
+}
 
-function decode(segment: string): string {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    return segment
+const longestPath = 1024
+/** Longer ones name no page. */
+const longestSegment = 256
+/** What was encoded more often than this was encoded to hide something. */
+const mostDecodings = 5
+
+/** One character in UTF-8, percent-encoded. */
+const encodedCharacter =
+  /%[0-7][\da-f]|%[cd][\da-f]%[89ab][\da-f]|%e[\da-f](?:%[89ab][\da-f]){2}|%f[0-7](?:%[89ab][\da-f]){3}/gi
+
+/** Decodes character by character: an address must not hide behind a byte that is no UTF-8. */
+const decode = (text: string): string =>
+  text.replace(encodedCharacter, (character) => {
+    try {
+      return decodeURIComponent(character)
+    } catch {
+      // Too long a form of a character, or half of a pair: it stays as it came.
+      return character
+    }
+  })
+
+/** Text as people read it, however often it was encoded, without what identifies. */
+function cleanPart(encoded: string): string {
+  let text = tidyText(encoded)
+  for (let round = 0; text.includes('%'); round++) {
+    const decoded = tidyText(decode(text))
+    if (decoded === text) break
+    if (round === mostDecodings) return ':id'
+    text = decoded
   }
+  text = text.trim()
+  return text.length > longestSegment ? ':id' : hideIdentifying(text, 'segment')
 }
 
 function cleanSegment(segment: string): string {
   if (segment === '') return ''
-  const text = segment.includes('%') ? decode(segment) : segment
-  if (identifying.test(text)) return ':id'
+  const text = cleanPart(segment)
+  // Dots alone would climb when the path is read as an address again.
+  if (text === '.' || text === '..') return ':id'
   // Text cannot bring back what separates an address: a decoded slash or question mark stays encoded.
-  return cleanText(text).replace(/[/?#%]/g, (sign) => encodeURIComponent(sign))
+  return text.replace(/[/\\?#%]/g, encodeURIComponent)
 }
 
 /**
- * Host and path of a page address. Query and fragment go, except the parameters a deployment asked to keep; segments
- * that identify become `:id`, e-mail addresses and telephone numbers `:email` and `:number`.
+ * Host and path of a page address. Query and fragment go, except the parameters a deployment asked to keep; what
+ * identifies becomes `:id`, `:email`, `:number`, `:place` or `:ip`. Cleaning the result again changes nothing.
  * @returns null when it is not an http or https address.
  */
-export function cleanPage(address: string, keepParams: readonly string[]): { host: string; path: string } | null {
+export function cleanPage(address: string, keepParams: readonly string[]): Page | null {
   let url: URL
   try {
     url = new URL(address)
@@ -33,15 +61,45 @@ export function cleanPage(address: string, keepParams: readonly string[]): { hos
     return null
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return null
-  let path = url.pathname.split('/').map(cleanSegment).join('/').slice(0, 1024)
-  if (keepParams.length > 0) {
-    const kept = keepParams.filter((name) => url.searchParams.has(name))
-    const pairs = kept.map(
-      (name) => `${encodeURIComponent(name)}=${encodeURIComponent(cleanSegment(url.searchParams.get(name) ?? ''))}`,
-    )
-    if (pairs.length > 0) path = `${path}?${pairs.join('&')}`.slice(0, 1024)
+  let path = ''
+  for (const segment of url.pathname.slice(1).split('/')) {
+    const longer = `${path}/${cleanSegment(segment)}`
+    if (longer.length > longestPath) break
+    path = longer
+  }
+  let separator = '?'
+  for (const name of keepParams) {
+    const value = url.searchParams.get(name)
+    if (value === null) continue
+    const longer = `${path}${separator}${encodeURIComponent(name)}=${encodeURIComponent(cleanPart(value))}`
+    if (longer.length > longestPath) break
+    path = longer
+    separator = '&'
   }
   return { host: url.host.toLowerCase(), path }
+}
+
+const mostKnown = 10_000
+const longestKnown = 256
+const noParams: readonly string[] = []
+
+/** `cleanPage` that remembers the last 10,000 different addresses for every list of parameters, in memory alone. */
+export function createPageCleaner(): typeof cleanPage {
+  // By the list itself: the registry makes a new one when a deployment changes, and the old one's pages go with it.
+  const lists = new WeakMap<readonly string[], Map<string, Page | null>>()
+  return (address, keepParams) => {
+    if (address.length > longestKnown) return cleanPage(address, keepParams)
+    const list = keepParams.length === 0 ? noParams : keepParams
+    let known = lists.get(list)
+    if (!known) lists.set(list, (known = new Map<string, Page | null>()))
+    let page = known.get(address)
+    if (page === undefined) {
+      page = cleanPage(address, keepParams)
+      if (known.size >= mostKnown) known.delete(known.keys().next().value!)
+      known.set(address, page)
+    }
+    return page
+  }
 }
 
 /** Host of the referring page; '' when it is the same site or not a web address. */

@@ -7,6 +7,7 @@ import type { Logger } from '@footfall/telemetry/logger'
 import type { Metrics } from '@footfall/telemetry/metrics'
 import type { FastifyInstance } from 'fastify'
 import { createAgentClassifier } from '@footfall/enrichment/agent-classes'
+import { createPageCleaner } from '@footfall/enrichment/url-hygiene'
 import { createAddressReader } from './client-address.ts'
 import { createCountryFinder } from './countries.ts'
 import type { IngestParts, KeyOwner } from './delivery.ts'
@@ -102,6 +103,7 @@ export function createIngest(options: IngestOptions): Ingest {
     limiter: createRateLimiter({ perKey: config.RATE_LIMIT_PER_KEY, perAddress: config.RATE_LIMIT_PER_ADDRESS, now }),
     refusals,
     classify: createAgentClassifier(),
+    cleanPage: createPageCleaner(),
     localTime,
     country: createCountryFinder({ header: config.COUNTRY_HEADER, database: config.GEO_DATABASE }),
     maxBodyBytes: config.MAX_BODY_BYTES,

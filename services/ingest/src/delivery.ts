@@ -5,6 +5,7 @@ import type { ErrorCode } from '@footfall/contracts/errors'
 import type { Deployment } from '@footfall/contracts/registry'
 import type { EventLog } from '@footfall/event-log'
 import type { AgentClasses } from '@footfall/enrichment/agent-classes'
+import type { cleanPage } from '@footfall/enrichment/url-hygiene'
 import type { RateLimiter } from './rate-limiter.ts'
 import type { Refusals } from './refusals.ts'
 import type { Salts } from './salts.ts'
@@ -26,6 +27,7 @@ export interface IngestParts {
   readonly limiter: RateLimiter
   readonly refusals: Refusals
   readonly classify: (userAgent: string) => AgentClasses
+  readonly cleanPage: typeof cleanPage
   readonly localTime: (timeZone: string, at: number) => { day: string; hour: number }
   readonly country: (delivery: Delivery) => string
   readonly maxBodyBytes: number

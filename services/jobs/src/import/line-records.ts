@@ -5,7 +5,7 @@ import type { Deployment } from '@footfall/contracts/registry'
 import type { AgentClasses } from '@footfall/enrichment/agent-classes'
 import { blankRecord } from '@footfall/enrichment/blank-record'
 import type { LocalTime } from '@footfall/enrichment/local-time'
-import { cleanPage, cleanReferrer } from '@footfall/enrichment/url-hygiene'
+import { cleanReferrer, createPageCleaner } from '@footfall/enrichment/url-hygiene'
 import { isPageView, parseAccessLogLine } from './access-log.ts'
 
 /** Equal lines carry the same second: counts of older seconds are no longer needed. */
@@ -38,6 +38,7 @@ function idOf(secret: string, deployment: string, line: string, occurrence: numb
 export function createLineReader(options: LineReaderOptions): (line: string) => LineResult {
   const { deployment, secret, saltOf, classify, localTime, receivedAt } = options
   const occurrences = new Map<string, { count: number; at: number }>()
+  const cleanPage = createPageCleaner()
   const base = deployment.url ?? deployment.origins[0] ?? 'http://unknown.invalid'
   let newest = 0
 

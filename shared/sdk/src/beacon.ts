@@ -7,8 +7,8 @@ export type EventFields = Partial<Omit<BeaconEvent, 'id' | 'at' | 'seq' | 'attem
 export type Sender = [
   /** Queues an event; it leaves with the next flush. Never throws. */
   add: (name: string, fields?: EventFields) => void,
-  /** Sends what waits; `last` when the page may be going away: then nothing is waited for. */
-  flush: (last?: unknown) => void,
+  /** Sends what waits, whatever is in flight: the page may be going away. Not while the server asks for silence. */
+  flush: () => void,
 ]
 
 /**
@@ -17,7 +17,7 @@ export type Sender = [
  * flight, whose end starts one.
  * @param allowed whether anything may be sent now; when not, what waits is forgotten.
  */
-export function createSender(key: string, endpoint: string, allowed: () => unknown, debug: unknown): Sender {
+export function createSender(key: string, endpoint: string | URL, allowed: () => unknown, debug: unknown): Sender {
   /** The oldest go first. */
   const maxWaiting = 200
   /** So many leave at once, without waiting for the timer. */
@@ -34,7 +34,10 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
   let queue: BeaconEvent[] = []
   let bytesInFlight = 0
   let seq = 0
-  let backoffMs = minBackoffMs
+  /** 0 unless the last answer left something to be sent again. */
+  let backoffMs = 0
+  /** Until when the server asked for silence, whichever request it told; every timer waits for it. */
+  let notBefore = 0
   let timer: ReturnType<typeof setTimeout> | undefined
   const page_id = uuidv7()
   const log = (what: unknown): void => {
@@ -43,28 +46,29 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
   }
   const schedule = (ms: number): void => {
     clearTimeout(timer)
-    timer = setTimeout(() => void flush(), ms)
+    timer = setTimeout(
+      () => {
+        if (!bytesInFlight) void send()
+      },
+      Math.max(ms, notBefore - Date.now()),
+    )
   }
 
-  async function flush(last?: unknown): Promise<void> {
+  async function send(): Promise<void> {
     if (!allowed()) queue = []
-    if (!queue[0] || (bytesInFlight && !last)) return
-    let retry: BeaconEvent[] = []
+    if (!queue[0]) return
+    const events: BeaconEvent[] = []
     let bytes = 0
-    let wait = 0
-    for (const event of queue) {
-      bytes += new Blob([JSON.stringify(event)]).size
-      // The server takes 100 events a request.
-      if (retry[99] || (retry[0] && bytes > maxBodyBytes)) break
-      event.attempt!++
-      retry.push(event)
+    // The server takes 100 events a request.
+    while (queue[0] && !events[99]) {
+      bytes += new Blob([JSON.stringify(queue[0])]).size
+      if (events[0] && bytes > maxBodyBytes) break
+      queue[0].attempt!++
+      events.push(queue.shift()!)
     }
-    const events = retry
-    queue = queue.slice(events.length)
+    let retry = events
     bytesInFlight += bytes
     try {
-      const keepalive = bytesInFlight < maxKeepaliveBytes
-      if (last) void flush(last)
       const response = await fetch(endpoint, {
         method: 'POST',
         // Text without a type of its own is text/plain, which needs no preflight.
@@ -75,10 +79,13 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
           time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
           events,
         }),
-        keepalive,
+        keepalive: bytesInFlight < maxKeepaliveBytes,
         credentials: 'omit',
       })
-      wait = 1e3 * (response.headers.get('retry-after') as unknown as number)
+      // A proxy may write a date: no number is later than nothing.
+      const until =
+        Date.now() + Math.min(1e3 * (response.headers.get('retry-after') as unknown as number), maxBackoffMs)
+      if (until > notBefore) notBefore = until
       // Refused for good, whatever the body says.
       if (/^4(?!08|29)/.test(response.status as unknown as string)) retry = []
       const answer = (await response.json()) as Partial<BeaconAnswer>
@@ -89,19 +96,14 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
       log(error)
     }
     bytesInFlight -= bytes
-    if (retry[0]) {
-      queue = [...retry, ...queue].slice(-maxWaiting)
-      schedule(wait || Math.random() * backoffMs)
-      backoffMs = Math.min(2 * backoffMs, maxBackoffMs)
-    } else {
-      backoffMs = minBackoffMs
-      if (queue[0]) schedule(0)
-    }
+    queue = [...retry, ...queue].slice(-maxWaiting)
+    backoffMs = retry[0] ? Math.min(2 * backoffMs || minBackoffMs, maxBackoffMs) : 0
+    if (queue[0]) schedule(Math.random() * backoffMs)
   }
 
   const add = (name: string, fields?: EventFields): void => {
+    if (!allowed()) return
     try {
-      if (!allowed()) return
       // A copy: what cannot be written as JSON fails here and alone, and the page may go on using its objects.
       const event = JSON.parse(
         JSON.stringify({ id: uuidv7(), name, at: Date.now(), seq, attempt: 0, ...fields }),
@@ -110,11 +112,16 @@ export function createSender(key: string, endpoint: string, allowed: () => unkno
       queue = [...queue, event].slice(-maxWaiting)
       // Where others wait, a timer runs; after a failure it is not ours to hurry.
       if (!queue[1]) schedule(seq ? 5e3 : 1e3)
-      else if (queue[maxBatch - 1] && backoffMs < 2e3) schedule(0)
+      else if (queue[maxBatch - 1] && !backoffMs) schedule(0)
       seq++
     } catch (error) {
       log(error)
     }
   }
-  return [add, flush]
+  return [
+    add,
+    () => {
+      while (queue[0] && Date.now() >= notBefore) void send()
+    },
+  ]
 }

@@ -5,7 +5,7 @@ export interface FootfallOptions {
   /** Public key of the deployment. */
   readonly key: string
   /** Address of `POST /v1/events`. */
-  readonly endpoint: string
+  readonly endpoint: string | URL
   /** exempt: counts at once; consent: waits for `consent(true)`; off: does nothing. Default exempt. */
   readonly mode?: string | undefined
   /** 'off': only `page()` counts page views; default: this page, and navigation within it. */
@@ -41,7 +41,7 @@ export interface Footfall {
   optOut(): void
   /** Takes the objection back. */
   optIn(): void
-  /** Sends what waits now. */
+  /** Sends what waits now, unless the server asked for silence. */
   flush(): void
 }
 
@@ -82,7 +82,9 @@ export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, ap
   }
 
   // Written out, these compress better than a loop.
-  addEventListener('visibilitychange', flush)
+  addEventListener('visibilitychange', () => {
+    if (document.hidden) flush()
+  })
   addEventListener('pagehide', flush)
   addEventListener('online', flush)
   addEventListener('pageshow', ({ persisted }) => {

@@ -88,6 +88,24 @@ test('a burst does not hurry past a pause that the server asked for', async () =
   expect(tries[1]!.beacon.events).toHaveLength(41)
 })
 
+test('a pause of a month, longer than a timer can be, ends after five minutes', async () => {
+  answer = () => new Response('{}', { status: 429, headers: { 'retry-after': '3000000' } })
+  const [add] = newSender()
+  add('patient')
+  await vi.advanceTimersByTimeAsync(301_000)
+  expect(tries.map(({ atMs }) => (atMs - tries[0]!.atMs) / 1_000)).toEqual([0, 300])
+})
+
+test('a date in Retry-After is no number: the pause is our own', async () => {
+  answer = () => new Response('', { status: 503, headers: { 'retry-after': 'Thu, 01 Jan 2026 01:00:00 GMT' } })
+  const [add] = newSender()
+  add('wanted')
+  await vi.advanceTimersByTimeAsync(1_000)
+  answer = accept
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(tries.map(names)).toEqual([['wanted'], ['wanted']])
+})
+
 test.each([400, 401, 403, 404, 413, 415])('status %i drops the events', async (status) => {
   answer = () => new Response('<html>', { status })
   const [add] = newSender()
@@ -137,7 +155,7 @@ test('two hundred events wait at most, the newest', async () => {
   const [add, flush] = newSender()
   for (let index = 0; index < 1_000; index++) add('waiting', { value: index })
   answer = accept
-  flush('the page goes away')
+  flush()
   await vi.advanceTimersByTimeAsync(0)
   const values = tries.flatMap(({ beacon }) => beacon.events.map(({ value }) => value!))
   expect(values.sort((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, index) => 800 + index))

@@ -5,6 +5,7 @@ import type { Footfall } from '../src/footfall.ts'
 import { launchChromium } from './chromium.ts'
 import { startSite, type Site } from './site.ts'
 import { startTarget, type Target } from './target.ts'
+import { watchedList, type WatchedList } from './watched-list.ts'
 
 declare global {
   interface Window {
@@ -56,17 +57,34 @@ const times = (count: number) => (events: readonly unknown[]) => events.length >
 const track = (page: Page, name: string) => page.evaluate((event) => window.footfall.track(event), name)
 const distinct = (events: readonly EventRecord[]): number => new Set(events.map(({ id }) => id)).size
 
+/** Tells the page that its tab is shown or hidden: without a window no tab ever is. */
+const turn = (page: Page, state: 'visible' | 'hidden') =>
+  page.evaluate((hidden) => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
+  }, state === 'hidden')
+
+/** What a page with data-debug says that is no event: the answers that it has read. */
+function watchAnswers(page: Page): WatchedList<string> {
+  const answers = watchedList<string>()
+  page.on('console', (message) => {
+    const said = message.text()
+    if (said.startsWith('footfall') && !said.includes('attempt:')) answers.push(said)
+  })
+  return answers
+}
+
 /** Beacons that a page starts to send, and a barrier behind which every earlier one is known. */
-function watchBeacons(page: Page): { urls: string[]; settle(): Promise<void> } {
+function watchBeacons(page: Page): { urls: string[]; settle(ms?: number): Promise<void> } {
   const urls: string[] = []
   page.on('request', (request) => {
     if (new URL(request.url()).pathname === '/v1/events') urls.push(request.url())
   })
   return {
     urls,
-    async settle() {
+    async settle(ms = 600_000) {
       // Ten minutes of timers, then a request of our own: the browser reports requests in their order.
-      await page.clock.runFor(600_000)
+      await page.clock.runFor(ms)
       const reported = page.waitForEvent('request', (request) => request.url().endsWith('?barrier'))
       await page.evaluate(() => void fetch('/plain.html?barrier'))
       await reported
@@ -149,6 +167,68 @@ test('429 is tried again not before its Retry-After, 503 after a pause; nothing 
     ['while_refused', 2],
   ])
   expect(distinct(events)).toBe(2)
+})
+
+test('of two requests at once one is refused: the other’s success does not hurry it past its Retry-After', async () => {
+  const page = await context.newPage()
+  await page.clock.install()
+  await page.clock.pauseAt(Date.now() + 1_000)
+  const answers = watchAnswers(page)
+  const beacons = watchBeacons(page)
+  let routed = 0
+  await context.route('**/v1/events', async (route) => {
+    if (routed++ > 0) {
+      // Whatever comes after the refused one waits until the page knows of the refusal.
+      await answers.until(times(1))
+      return route.continue()
+    }
+    const cors = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'retry-after' }
+    return route.fulfill({ status: 429, headers: { ...cors, 'retry-after': '30' }, json: {} })
+  })
+  await page.goto(`${site.origin}/debug.html`)
+  await page.evaluate(() => {
+    for (let index = 0; index < 149; index++) window.footfall.track('many')
+    window.footfall.flush()
+  })
+  await answers.until(times(2))
+  await beacons.settle(29_000)
+  expect(beacons.urls).toHaveLength(2)
+  await page.clock.runFor(1_000)
+  const events = await target.stored.until(times(150))
+  expect(distinct(events)).toBe(150)
+})
+
+test('a tab that is shown or hidden again does not hurry past Retry-After', async () => {
+  target.behave({ status: 429, headers: { 'retry-after': '30' } })
+  const page = await context.newPage()
+  await page.clock.install()
+  await page.clock.pauseAt(Date.now() + 1_000)
+  const answers = watchAnswers(page)
+  const beacons = watchBeacons(page)
+  await page.goto(`${site.origin}/debug.html`)
+  await page.clock.runFor(1_000)
+  await answers.until(times(1))
+  await turn(page, 'visible')
+  await turn(page, 'hidden')
+  await turn(page, 'visible')
+  await beacons.settle(29_000)
+  expect(beacons.urls).toHaveLength(1)
+  await page.clock.runFor(1_000)
+  const [event] = await target.stored.until(times(1))
+  expect(event).toMatchObject({ name: 'page_view', attempt: 2 })
+})
+
+test('a tab that is hidden sends what waits, one that is shown does not', async () => {
+  const page = await context.newPage()
+  await page.clock.install()
+  await page.clock.pauseAt(Date.now() + 1_000)
+  const beacons = watchBeacons(page)
+  await page.goto(`${site.origin}/plain.html`)
+  await turn(page, 'visible')
+  await beacons.settle(0)
+  expect(beacons.urls).toEqual([])
+  await turn(page, 'hidden')
+  await target.stored.until(times(1))
 })
 
 test('a page of another origin may read how long ingest asks it to wait', async () => {

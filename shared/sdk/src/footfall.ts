@@ -49,28 +49,32 @@ const objection = 'footfall-opt-out'
 
 /** Counts visits without storing anything on the device; honours Global Privacy Control, Do Not Track and objection. */
 export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, appVersion }: FootfallOptions): Footfall {
-  const { globalPrivacyControl, doNotTrack } = navigator as Navigator & { globalPrivacyControl?: boolean }
   let objected: unknown
   let consented = mode === 'exempt'
   let seen: string | undefined
-  /** true: objects; 0: takes it back; false: what was chosen before. */
-  const choose = (value: boolean | 0): void => {
-    objected = value
+  /** true: objects; false: takes it back; undefined: what was chosen before. */
+  const choose = (value?: boolean): void => {
+    objected = value ?? objected
     try {
       if (value) localStorage[objection] = 1
-      else if (value === 0) delete localStorage[objection]
+      else if (value === false) delete localStorage[objection]
       else objected = localStorage[objection]
     } catch {
       // Storage is blocked: the choice holds for this page.
     }
   }
-  choose(location.hash === `#${objection}`)
+  const heedLink = (): void => choose(location.hash === '#' + objection || undefined)
+  heedLink()
 
-  const allowed = (): boolean => consented && !globalPrivacyControl && doNotTrack !== '1' && !objected
+  const allowed = (): boolean =>
+    consented &&
+    !(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
+    navigator.doNotTrack !== '1' &&
+    !objected
   const [add, flush] = createSender(key, endpoint, allowed, debug)
   const here = (): string => location.origin + location.pathname
   const track = (name: string, fields?: EventFields): void =>
-    add(name, { url: here(), app_version: appVersion, ...fields })
+    add(name, { url: here(), app_version: appVersion || undefined, ...fields })
   const page = (url = here()): void => {
     // The origin alone; the server keeps the host of another site, and nothing of our own.
     track('page_view', { url, referrer: seen ? '' : document.referrer.split(/\b\//)[0]! })
@@ -78,23 +82,26 @@ export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, ap
   }
   /** Counts this page unless it is the one counted last. */
   const look = (): void => {
-    if (auto !== 'off' && allowed() && !(document as { prerendering?: boolean }).prerendering && seen !== here()) page()
+    if (seen !== here() && auto !== 'off' && !(document as { prerendering?: boolean }).prerendering && allowed()) page()
   }
 
-  // Written out, these compress better than a loop.
+  // Written out, and in this order, these compress better than a loop.
+  addEventListener('pagehide', () => {
+    flush()
+    // When it comes back from the back/forward cache, that is another view.
+    seen &&= ' '
+  })
+  addEventListener('pageshow', look)
   addEventListener('visibilitychange', () => {
     if (document.hidden) flush()
   })
-  addEventListener('pagehide', flush)
+  addEventListener('prerenderingchange', look, true)
   addEventListener('online', flush)
-  addEventListener('pageshow', ({ persisted }) => {
-    if (persisted && seen) page()
-  })
+  addEventListener('hashchange', heedLink)
   const { navigation } = window as { navigation?: EventTarget }
   // Browsers without the Navigation API tell nobody of pushState, and we patch nothing of the page: there we look.
   if (navigation) navigation.addEventListener('navigatesuccess', look)
   else setInterval(look, 500)
-  addEventListener('prerenderingchange', look, true)
   look()
 
   return {
@@ -119,7 +126,7 @@ export function createFootfall({ key, endpoint, mode = 'exempt', auto, debug, ap
     },
     optOut: () => choose(true),
     optIn() {
-      choose(0)
+      choose(false)
       look()
     },
     flush,

@@ -339,6 +339,27 @@ test('two tabs count for themselves and share the visitor of the day', async () 
   expect(events.map(({ seq }) => seq)).toEqual([0, 0])
 })
 
+test('a page that carries the tag twice is counted once, whatever the id of the tag', async () => {
+  const page = await context.newPage()
+  await page.clock.install()
+  await page.goto(`${site.origin}/twice.html`)
+  await watchBeacons(page).settle()
+  await target.stored.until(times(1))
+  await track(page, 'afterwards')
+  await page.clock.runFor(5_000)
+  const events = await target.stored.until(named('afterwards'))
+  expect(events.map(({ name, seq }) => [name, seq])).toEqual([
+    ['page_view', 0],
+    ['afterwards', 1],
+  ])
+})
+
+test('an empty data-app-version does not make the event invalid', async () => {
+  await open('/unversioned.html')
+  const [event] = await target.stored.until(times(1))
+  expect(event).toMatchObject({ name: 'page_view', app_version: '' })
+})
+
 test('the strictest content security policy is satisfied', async () => {
   const page = await context.newPage()
   const complaints: string[] = []
@@ -406,6 +427,21 @@ test('the link of the privacy page objects', async () => {
   await page.goto(`${site.origin}/other.html`)
   await beacons.settle()
   expect(beacons.urls).toEqual([])
+})
+
+test('the same link on the page itself objects too, at once', async () => {
+  const page = await context.newPage()
+  await page.clock.install()
+  await page.clock.pauseAt(Date.now() + 1_000)
+  const beacons = watchBeacons(page)
+  await page.goto(`${site.origin}/plain.html`)
+  await page.evaluate(() => {
+    document.body.insertAdjacentHTML('beforeend', '<a id="object" href="#footfall-opt-out">Do not count my visits</a>')
+  })
+  await page.click('#object')
+  await beacons.settle()
+  expect(beacons.urls).toEqual([])
+  expect(await page.evaluate(() => ({ ...localStorage }))).toEqual({ 'footfall-opt-out': '1' })
 })
 
 test('nothing is stored on the device', async () => {
@@ -489,6 +525,30 @@ test('a page that comes back from the back/forward cache is another page view', 
       ['/plain.html', 1],
     ])
     expect(errors).toEqual([])
+  } finally {
+    await cached.close()
+  }
+})
+
+test('with data-auto="off" a page that comes back from the back/forward cache is not counted by itself', async () => {
+  const cached = await launchChromium({ backForwardCache: true })
+  try {
+    const within = await cached.newContext()
+    const page = await open('/manual.html', within)
+    await page.evaluate(() => {
+      document.title = 'kept'
+      window.footfall.page()
+      location.href = 'other.html'
+    })
+    await target.stored.until(times(2))
+    await page.waitForURL('**/other.html')
+    await page.evaluate(() => history.back())
+    // Nothing is loaded again.
+    await page.waitForURL('**/manual.html', { waitUntil: 'commit' })
+    await track(page, 'back_again')
+    const events = await target.stored.until(named('back_again'))
+    expect(await page.title()).toBe('kept')
+    expect(views(events).map(({ path }) => path)).toEqual(['/manual.html', '/other.html'])
   } finally {
     await cached.close()
   }

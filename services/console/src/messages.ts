@@ -249,6 +249,7 @@ export const text = {
       page_view: 'Page view',
       screen_view: 'Screen view',
       journey_start: 'Journey started',
+      journey_step: 'Journey step',
       journey_complete: 'Journey completed',
       journey_error: 'Journey error',
       journey_save: 'Journey saved',

@@ -167,6 +167,14 @@ describe('a refused event', () => {
     expect((await ingest.post(makeBody(events, { key: secret }))).answer.accepted).toBe(3)
   })
 
+  test('may tell of every moment of a journey where names are declared', async () => {
+    const events = ['start', 'step', 'error', 'save', 'resume', 'complete'].map((moment) =>
+      makeEvent({ name: `journey_${moment}`, journey: { name: 'permit', step: 'car' } }),
+    )
+    const { answer } = await ingest.post(makeBody(events, { key: 'pk_test_strict_key' }))
+    expect(answer).toMatchObject({ accepted: 6, receipts: [] })
+  })
+
   test('is told that measurement is off, or that its name is not declared', async () => {
     expect((await ingest.post(makeBody([makeEvent()], { key: 'pk_test_off_key' }))).answer.receipts?.[0]?.code).toBe(
       'mode_off',

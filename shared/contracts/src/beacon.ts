@@ -12,6 +12,8 @@ export const standardNames = [
   'page_view',
   'screen_view',
   'journey_start',
+  // A step between start and completion needs a name of its own: under any other it would count as one of them.
+  'journey_step',
   'journey_complete',
   'journey_error',
   'journey_save',

@@ -38,6 +38,6 @@ export function listDeployments(registry: Registry): ListedDeployment[] {
     .sort((left, right) => left.title.localeCompare(right.title, 'en'))
 }
 
-/** The script tag of a deployment: all that a page needs. */
-export const snippetOf = (publicUrl: string, key: string): string =>
-  `<script defer src="${publicUrl}/footfall.js" data-key="${key}"></script>`
+/** The script tag of a deployment: all that a page needs. Without its mode the script would count without asking. */
+export const snippetOf = (publicUrl: string, key: string, mode: Deployment['mode']): string =>
+  `<script defer src="${publicUrl}/footfall.js" data-key="${key}"${mode === 'exempt' ? '' : ` data-mode="${mode}"`}></script>`

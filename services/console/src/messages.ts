@@ -335,6 +335,7 @@ export const text = {
     title: (name: string) => `Put ${name} on the board`,
     lead: 'Put this line before </head> of every page:',
     withPolicy: 'If the site has a Content-Security-Policy, allow this server in script-src and connect-src.',
+    withConsent: 'Nothing is counted until the page calls footfall.consent(true), when the visitor has agreed.',
     check: 'Then open a page of the site and watch the beacon arrive.',
     origins: 'Pages that may send',
     noOrigins: 'none yet: add origins to the catalogue',

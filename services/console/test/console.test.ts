@@ -263,6 +263,30 @@ describe('adding a deployment', () => {
     })
   })
 
+  test.each([
+    ['exempt', ''],
+    ['consent', ' data-mode=&quot;consent&quot;'],
+    ['off', ' data-mode=&quot;off&quot;'],
+  ])('the snippet of mode %s counts no sooner than the privacy page says', async (mode, attribute) => {
+    const { headers } = await send({ app_name: `In mode ${mode}`, mode })
+    const { body } = await page(headers.location!)
+    expect(body).toMatch(new RegExp(`data-key=&quot;pk_[A-Za-z0-9]+&quot;${attribute}&gt;`))
+    expect(body.includes('footfall.consent(true)')).toBe(mode === 'consent')
+  })
+
+  test('the start page shows the mode of its deployment, and is itself measured in it', async () => {
+    const { origins, time_zone, organisation, app, id } = rig.registry
+      .deployments()
+      .find(({ deployment }) => deployment.id === 'my-first-app')!.deployment
+    const change = (mode: string) =>
+      rig.registry.apply({ deployments: [{ id, app, organisation, time_zone, origins, mode }] }, { actor: 'test' })
+    await change('consent')
+    const { body } = await page('/start')
+    await change('exempt')
+    expect(body).toContain(' data-mode=&quot;consent&quot;&gt;')
+    expect(body).toMatch(/<script defer src="\/footfall.js" data-key="[^"]+" data-mode="consent"><\/script>/)
+  })
+
   test('mistakes stand beside their fields, and nothing is changed', async () => {
     const before = rig.registry.revision()
     const response = await send({

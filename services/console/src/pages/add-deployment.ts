@@ -214,12 +214,16 @@ export function addDeploymentPages(app: FastifyInstance, web: Web): void {
           ? html`<p class="problem">${text.snippet.noKey}</p>`
           : html`<p class="lead">${text.snippet.lead}</p>
               <div class="snippet">
-                <pre id="snippet" tabindex="0"><code>${snippetOf(web.config.publicUrl(), deployment.key)}</code></pre>
+                <pre
+                  id="snippet"
+                  tabindex="0"
+                ><code>${snippetOf(web.config.publicUrl(), deployment.key, deployment.mode)}</code></pre>
                 <button class="quiet" data-copy="snippet" data-done="${text.start.copied}" hidden>
                   ${text.start.copy}
                 </button>
               </div>
-              <p>${text.snippet.withPolicy}</p>`
+              <p>${text.snippet.withPolicy}</p>
+              ${deployment.mode === 'consent' && html`<p>${text.snippet.withConsent}</p>`}`
       }
       <dl class="facts">
         <dt>${text.snippet.origins}</dt>

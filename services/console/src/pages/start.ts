@@ -3,7 +3,7 @@ import { queryMetric } from '@footfall/store/metrics'
 import type { FastifyInstance } from 'fastify'
 import { listDeployments, snippetOf } from '../catalogue.ts'
 import { formatCount } from '../format.ts'
-import { html } from '../html.ts'
+import { html, raw } from '../html.ts'
 import { text } from '../messages.ts'
 import { renderNotice, renderPage } from '../render/layout.ts'
 import type { Web } from '../web.ts'
@@ -34,7 +34,7 @@ export function startPage(app: FastifyInstance, web: Web): void {
       () => 0,
     )
     const numberAddress = `/api/v1/metrics/page_views?${new URLSearchParams({ deployment: first.id, from: today, to: today, interval: 'total' }).toString()}`
-    const own = snippetOf(web.config.publicUrl(), first.key)
+    const own = snippetOf(web.config.publicUrl(), first.key, first.mode)
     const step = (id: string, title: string, wait: string, done: string) =>
       html`<li id="step-${id}" data-state="waiting" data-done="${done}">
         <span class="dot" aria-hidden="true"></span>
@@ -100,7 +100,7 @@ export function startPage(app: FastifyInstance, web: Web): void {
       </div>
     </div>`
     // The page is measured like any other: by the tag, here from the same host whatever name it was opened under.
-    const tag = html`<script defer src="/footfall.js" data-key="${first.key}"></script>`
+    const tag = raw(snippetOf('', first.key, first.mode))
     const scripts = [web.script('start'), tag, web.script('copy')]
     return web.send(reply, renderPage({ title: text.start.tabTitle, assets: web.assets, session, scripts, body }))
   })

@@ -41,6 +41,7 @@ export function createFeeds(parts: ImportParts): Feeds {
         classify: createAgentClassifier(),
         localTime: createLocalClock(),
         receivedAt: parts.now(),
+        now: parts.now,
       })
       const feed = randomUUID()
       feeds.set(feed, {

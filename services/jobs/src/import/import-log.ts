@@ -80,6 +80,7 @@ export async function importAccessLog(
     classify: createAgentClassifier(),
     localTime: createLocalClock(),
     receivedAt: state.receivedAt,
+    now: parts.now,
   })
   let line = 0
   let records: LogRecord[] = []

@@ -8,8 +8,10 @@ import type { LocalTime } from '@footfall/enrichment/local-time'
 import { cleanReferrer, createPageCleaner } from '@footfall/enrichment/url-hygiene'
 import { isPageView, parseAccessLogLine } from './access-log.ts'
 
-/** Equal lines carry the same second: counts of older seconds are no longer needed. */
-const forgetAfterMs = 60 * 60 * 1000
+/** Equal lines carry the same second, so they stand near each other, whatever dates stand between. */
+const rememberedLines = 50_000
+/** A clock may be wrong by a zone. */
+const mostAheadMs = 24 * 3600_000
 
 export interface LineReaderOptions {
   readonly deployment: Deployment
@@ -20,6 +22,8 @@ export interface LineReaderOptions {
   readonly classify: (userAgent: string) => AgentClasses
   readonly localTime: (timeZone: string, at: number) => LocalTime
   readonly receivedAt: number
+  /** Unix milliseconds: lines of the future are no log lines. */
+  readonly now: () => number
 }
 
 export type LineResult = { kind: 'event'; record: EventRecord } | { kind: 'other' } | { kind: 'unreadable' }
@@ -36,42 +40,43 @@ function idOf(secret: string, deployment: string, line: string, occurrence: numb
  * lines are two visits and a line that is imported again is the same event.
  */
 export function createLineReader(options: LineReaderOptions): (line: string) => LineResult {
-  const { deployment, secret, saltOf, classify, localTime, receivedAt } = options
-  const occurrences = new Map<string, { count: number; at: number }>()
+  const { deployment, secret, saltOf, classify, localTime, receivedAt, now } = options
+  const occurrences = new Map<string, number>()
   const cleanPage = createPageCleaner()
   const base = deployment.url ?? deployment.origins[0] ?? 'http://unknown.invalid'
-  let newest = 0
+  const { origin } = new URL(base)
+  let isCombined = false
 
-  const occurrenceOf = (line: string, at: number): number => {
+  const occurrenceOf = (line: string): number => {
     const key = hash('sha256', line, 'base64url')
-    const known = occurrences.get(key)
-    const count = known ? known.count + 1 : 0
-    occurrences.set(key, { count, at })
-    if (at > newest + forgetAfterMs) {
-      for (const [old, entry] of occurrences) if (entry.at < at - forgetAfterMs) occurrences.delete(old)
-      newest = at
-    }
+    const count = (occurrences.get(key) ?? -1) + 1
+    // Taken out and put in again, a line counts as the latest.
+    occurrences.delete(key)
+    occurrences.set(key, count)
+    if (occurrences.size > rememberedLines) occurrences.delete(occurrences.keys().next().value!)
     return count
   }
 
   return (line) => {
     const request = parseAccessLogLine(line)
-    if (!request) return { kind: 'unreadable' }
+    if (!request || request.at > now() + mostAheadMs) return { kind: 'unreadable' }
+    isCombined ||= request.userAgent !== null
+    // Among combined lines, a line without an agent is one that was cut.
+    if (isCombined && request.userAgent === null) return { kind: 'unreadable' }
     if (!isPageView(request)) return { kind: 'other' }
-    const page = cleanPage(
-      URL.canParse(request.target, base) ? new URL(request.target, base).href : base,
-      deployment.keep_params,
-    )
+    // Put together as text: resolved, `//wp-login.php` would be another host.
+    const page = cleanPage(origin + request.target, deployment.keep_params)
     if (!page) return { kind: 'unreadable' }
     const { day, hour } = localTime(deployment.time_zone, request.at)
-    const agent = classify(request.userAgent)
-    const visitor = hash('sha256', `${saltOf(day)}\n${request.address}\n${request.userAgent}`, 'hex').slice(0, 16)
+    const userAgent = request.userAgent ?? ''
+    const agent = classify(userAgent)
+    const visitor = hash('sha256', `${saltOf(day)}\n${request.address}\n${userAgent}`, 'hex').slice(0, 16)
     const referrer = request.referrer === '' ? '' : cleanReferrer(request.referrer, page.host)
     return {
       kind: 'event',
       record: {
         ...blankRecord,
-        id: idOf(secret, deployment.id, line, occurrenceOf(line, request.at)),
+        id: idOf(secret, deployment.id, line, occurrenceOf(line)),
         deployment: deployment.id,
         source: 'import',
         received_at: receivedAt,
@@ -82,7 +87,8 @@ export function createLineReader(options: LineReaderOptions): (line: string) => 
         host: page.host,
         path: page.path,
         referrer,
-        bot: agent.bot,
+        // Every browser names itself: who sends an empty agent is a program. The common format does not tell.
+        bot: agent.bot || request.userAgent === '',
         device: agent.device,
         browser: agent.browser,
         system: agent.system,

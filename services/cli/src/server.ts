@@ -10,6 +10,8 @@ const serverSchema = z.object({ pid: z.number(), url: z.string(), publicUrl: z.s
 /** The running server of a data directory. */
 export interface Server {
   readonly url: string
+  /** Where people reach it. */
+  readonly publicUrl: string
   readonly pid: number
   readonly token: string
   /** @throws what the server answered, as PipelineError. */
@@ -31,10 +33,11 @@ export async function findServer(config: Config): Promise<Server | null> {
   if (!existsSync(file)) return null
   const parsed = serverSchema.safeParse(JSON.parse(await readFile(file, 'utf8')))
   if (!parsed.success || !isAlive(parsed.data.pid)) return null
-  const { url, pid } = parsed.data
+  const { url, publicUrl, pid } = parsed.data
   const token = config.ADMIN_TOKEN ?? (await readFile(config.adminTokenFile, 'utf8')).trim()
   return {
     url,
+    publicUrl,
     pid,
     token,
     async request<Answer>(method: 'GET' | 'POST', path: string, body?: unknown) {

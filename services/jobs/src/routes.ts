@@ -66,6 +66,10 @@ export async function registerJobRoutes(app: FastifyInstance, parts: JobRoutePar
         return parts.feeds.add(request.params.id, readBody(linesSchema, request.body).lines)
       },
     )
+    scope.get<{ Params: { id: string } }>('/api/v1/imports/:id', async (request) => {
+      requireAdmin(request)
+      return parts.feeds.result(request.params.id)
+    })
     scope.get<{ Params: { id: string } }>('/api/v1/jobs/:id', async (request) => {
       const job = await parts.queue.status(request.params.id)
       if (!job) throw new PipelineError('NOT_FOUND', `There is no job "${request.params.id}".`)

@@ -87,6 +87,8 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
       case 'import':
         return importAccessLog(own, context, {
           log,
+          store,
+          consumedTo: parts.consumedTo,
           findDeployment: parts.findDeployment,
           secretsFile: parts.importSecretsFile,
           now,

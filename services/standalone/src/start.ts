@@ -188,6 +188,8 @@ export async function startStandalone(
     })
     const feeds = createFeeds({
       log,
+      store,
+      consumedTo,
       findDeployment: (id) => registry.deployment(id),
       secretsFile: inData('import-secrets.json'),
       now: Date.now,

@@ -179,13 +179,25 @@ describe('an access log', () => {
     const file = join(root, 'access.log')
     await writeFile(file, `${lines.join('\n')}\n`)
     const payload = { deployment: 'logs', path: file }
-    expect(await run('import', payload)).toEqual({ events: 4, other: 2, unreadable: 1, lines: 7 })
+    expect(await run('import', payload)).toEqual({
+      lines: 7,
+      events: 4,
+      bots: 1,
+      other: 2,
+      unreadable: 1,
+      first_day: '2026-03-10',
+      last_day: '2026-03-10',
+      stored: 4,
+      days_imported_before: [],
+      days_with_beacons: [],
+      held_back: false,
+    })
     expect(await views()).toBe(3)
-    await run('import', payload)
+    expect(await run('import', payload)).toMatchObject({ stored: 0, days_imported_before: [] })
     expect(await views()).toBe(3)
     // Grown and packed since: only what is new counts.
     await writeFile(file, gzipSync(`${[...lines, line(6, '/new')].join('\n')}\n`))
-    await run('import', payload)
+    expect(await run('import', payload)).toMatchObject({ stored: 1, days_imported_before: ['2026-03-10'] })
     expect(await views()).toBe(4)
     expect(await valueOf('daily_visitors', 'deployment=logs&from=2026-03-10&to=2026-03-10')).toBeLessThanOrEqual(2)
     expect(await ledger()).toMatchObject({ difference: 0 })
@@ -194,8 +206,52 @@ describe('an access log', () => {
   test('is the same by standard input', async () => {
     const { id } = await api<{ id: string }>('/api/v1/imports', { deployment: 'logs' })
     await api(`/api/v1/imports/${id}/lines`, { lines: [...lines, line(6, '/new'), line(7, '/newer')] })
-    await settled()
+    expect(await api(`/api/v1/imports/${id}`)).toMatchObject({ stored: 1, days_imported_before: ['2026-03-10'] })
     expect(await views()).toBe(5)
+  })
+
+  test('holds back a last line that is half written, so it counts once when it is whole', async () => {
+    const file = join(root, 'growing.log')
+    const payload = { deployment: 'logs', path: file }
+    const half = line(8, '/half')
+    for (const [text, result] of [
+      [half.slice(0, -5), { events: 0, stored: 0, held_back: true }],
+      [`${half}\n`, { events: 1, stored: 1, held_back: false }],
+    ] as const) {
+      await writeFile(file, text)
+      expect(await run('import', payload)).toMatchObject(result)
+    }
+    expect(await views()).toBe(6)
+  })
+
+  test('warns of days that beacons have counted too', async () => {
+    const month = new Date().toLocaleString('en-US', { month: 'short', timeZone: 'UTC' })
+    const date = `${today().slice(8)}/${month}/${today().slice(0, 4)}`
+    const file = join(root, 'today.log')
+    await writeFile(file, `${line(1, '/').replace('10/Mar/2026:10:00', `${date}:00:00`)}\n`)
+    await send([event()])
+    await settled()
+    expect(await run('import', { deployment: 'app', path: file })).toMatchObject({ days_with_beacons: [today()] })
+  })
+
+  test('whose gzip is cut fails at once and says how far it came; the whole file then counts the rest', async () => {
+    const file = join(root, 'cut.log.gz')
+    const packed = gzipSync(Array.from({ length: 3_000 }, (_, index) => `${line(9, `/cut/${index}`)}\n`).join(''))
+    await writeFile(file, packed.subarray(0, packed.length - 20))
+    let job = await api<Job & { attempt: number }>('/api/v1/jobs', {
+      kind: 'import',
+      payload: { deployment: 'logs', path: file },
+    })
+    while (job.state === 'waiting' || job.state === 'running') job = await api(`/api/v1/jobs/${job.id}`)
+    expect(job).toMatchObject({ state: 'failed', attempt: 1 })
+    const sent = Number(/breaks off after line (\d+): /.exec(job.error!)![1])
+    expect(sent).toBeGreaterThan(0)
+    await writeFile(file, packed)
+    const { events, stored } = await run<{ events: number; stored: number }>('import', {
+      deployment: 'logs',
+      path: file,
+    })
+    expect([events, stored]).toEqual([3_000, 3_000 - sent])
   })
 
   test('is refused for a deployment that is not there, and for a file that is not', async () => {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { recordVersion } from '@footfall/contracts/event'
-import { cleanText } from '@footfall/enrichment/clean-text'
+import { cleanLabel, cleanText } from '@footfall/enrichment/clean-text'
 import type { Delivery, Draft } from './delivery.ts'
 
 const plain = /^[ !#-[\]-~]*$/
@@ -38,7 +38,7 @@ export function createRecordWriter(delivery: Delivery): (draft: Draft) => string
       `"screen":${quote(cleanText(event.screen ?? ''))},"referrer":${quote(draft.referrer)},"props":${printProps(event.props)},` +
       `"value":${event.value ?? null},"journey":"${journey?.name ?? ''}","journey_id":"${journey?.id ?? ''}",` +
       `"journey_step":${quote(cleanText(journey?.step ?? ''))},"outcome":"${journey?.outcome ?? ''}","rating":${event.rating ?? 0},` +
-      `"dataset":${quote(cleanText(event.dataset ?? ''))},"app_version":${quote(cleanText(event.app_version ?? ''))},` +
+      `"dataset":${quote(cleanLabel(event.dataset ?? ''))},"app_version":${quote(cleanLabel(event.app_version ?? ''))},` +
       `${page},"seq":${event.seq ?? 0}`
     const found =
       `"at":${draft.at},"local_day":"${draft.day}","local_hour":${draft.hour},"late":${draft.late},` +

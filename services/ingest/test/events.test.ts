@@ -65,6 +65,12 @@ describe('an accepted event', () => {
     expect(Math.abs(event.at - (before - 5_000))).toBeLessThan(2_000)
   })
 
+  test('happened in this century, whatever its sender’s two clocks say', async () => {
+    await ingest.post(makeBody([makeEvent({ at: 946_684_800_000 })], { sent_at: 4_102_444_799_000 }))
+    const event = await last()
+    expect([event.at, event.clock_corrected, event.late]).toEqual([946_684_800_000, true, true])
+  })
+
   test('cannot happen after it arrives', async () => {
     await ingest.post(makeBody([makeEvent({ at: Date.now() + 86_400_000 })]))
     const event = await last()

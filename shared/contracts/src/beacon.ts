@@ -117,6 +117,9 @@ export const beaconSchema = z.strictObject({
   events: z.array(z.unknown()).min(1),
 })
 
+/** Reads a request around its events: `beaconSchema`, compiled. */
+export const readBeacon = compileReader(beaconSchema)
+
 export type BeaconEvent = z.infer<typeof beaconEventSchema>
 export type Beacon = Omit<z.infer<typeof beaconSchema>, 'events'> & { events: BeaconEvent[] }
 

@@ -1,8 +1,8 @@
 import type { Delivery, IngestParts, Refusal } from '../delivery.ts'
 
 /**
- * Takes a token an event that is not dropped yet from the buckets of the key and of the sender's address. When they run dry in the middle of
- * a request, the rest of its events get a receipt to retry; when nothing is left, the request is refused.
+ * Takes a token an event that is not dropped yet from the buckets of the key and of the sender's address. When they run
+ * dry in the middle of a request, the rest of its events get a receipt to retry; when nothing is left, it is refused.
  */
 export function limitRate(delivery: Delivery, parts: IngestParts): Refusal | null {
   const { owner } = delivery

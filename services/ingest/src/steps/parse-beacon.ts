@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { beaconSchema, maxEventsPerRequest } from '@footfall/contracts/beacon'
+import { maxEventsPerRequest, readBeacon } from '@footfall/contracts/beacon'
 import secureJson from 'secure-json-parse'
 import type { Delivery, Draft, Refusal } from '../delivery.ts'
 import { placeOfIssue } from '../place-of-issue.ts'
@@ -30,7 +30,7 @@ export function parseBeacon(delivery: Delivery): Refusal | null {
   } catch {
     return { code: 'MALFORMED_JSON', reason: 'malformed', where: 'the body' }
   }
-  const parsed = beaconSchema.safeParse(body)
+  const parsed = readBeacon(body)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     const where = placeOfIssue('', issue)

@@ -17,6 +17,7 @@ import { eventRoute } from './routes/events.ts'
 import { pixelRoute } from './routes/pixel.ts'
 import { privacyRoute } from './routes/privacy.ts'
 import { sdkRoute, type ServedSdk } from './routes/sdk.ts'
+import { limitRefused } from './routes/limit-refused.ts'
 import { openSalts } from './salts.ts'
 import { createSenderShare, type SenderShare } from './sender-share.ts'
 
@@ -136,8 +137,11 @@ export function createIngest(options: IngestOptions): Ingest {
           metrics.acceptSeconds.observe(Math.max(0, now() - delivery.receivedAt) / 1000)
         },
       }
-      eventRoute(scope, route)
-      pixelRoute(scope, route)
+      await scope.register(async (beacons) => {
+        limitRefused(beacons, route)
+        eventRoute(beacons, route)
+        pixelRoute(beacons, route)
+      })
       sdkRoute(scope, options.sdk)
       privacyRoute(scope, {
         find: (id) => registry.deployments().find(({ deployment }) => deployment.id === id) ?? null,

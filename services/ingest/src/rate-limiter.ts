@@ -18,6 +18,9 @@ export interface RateLimiter {
    * @param address null: no limit by address (server keys speak for many people).
    */
   take(key: string, address: string | null, wanted: number): { events: number; retryAfterSeconds: number }
+  /** Seconds until a sender of refused requests is read again; 0: at once. Nobody else's tokens are touched. */
+  waitAfterRefusals(address: string): number
+  noteRefusal(address: string): void
   /** False when the deployment has used up its custom event names of the day. */
   takeName(deployment: string, name: string): boolean
 }
@@ -26,6 +29,7 @@ export interface RateLimiter {
 export function createRateLimiter(options: { perKey: number; perAddress: number; now: () => number }): RateLimiter {
   const keys = new Map<string, Bucket>()
   const addresses = new Map<string, Bucket>()
+  const refused = new Map<string, Bucket>()
   const names = new Map<string, Set<string>>()
   let namesDay = 0
 
@@ -53,6 +57,15 @@ export function createRateLimiter(options: { perKey: number; perAddress: number;
       if (ofAddress) ofAddress.tokens -= events
       const slow = ofKey.tokens < wanted - events ? options.perKey : options.perAddress
       return { events, retryAfterSeconds: Math.min(60, Math.max(1, Math.ceil((wanted - events) / slow))) }
+    },
+    waitAfterRefusals(address) {
+      // Whoever was never refused has no bucket, and none is made.
+      if (refused.size === 0 || !refused.has(senderOf(address))) return 0
+      const { tokens } = refill(refused, senderOf(address), options.perAddress, options.now())
+      return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / options.perAddress)
+    },
+    noteRefusal(address) {
+      refill(refused, senderOf(address), options.perAddress, options.now()).tokens -= 1
     },
     takeName(deployment, name) {
       const day = Math.floor(options.now() / 86_400_000)

@@ -299,6 +299,25 @@ test('a flood is asked to wait, and is told which events to send again', async (
   }
 })
 
+test('a flood of refused requests is no longer read; what is accepted costs nothing of that', async () => {
+  const at = 1_767_225_600_000
+  const own = await startIngest({ RATE_LIMIT_PER_ADDRESS: 1 }, () => at)
+  const body = makeBody([makeEvent({ at })], { sent_at: at })
+  try {
+    // What is accepted uses up nothing of it, and 429 is no reason for another.
+    for (let time = 0; time < 10; time++) expect((await own.post(body)).status).toBe(202)
+    for (let time = 0; time < 10; time++) {
+      expect((await own.post(body)).status).toBe(429)
+      expect((await own.post(time % 2 ? '{' : makeBody([7], { key: 'pk_unknown_key' }))).status).not.toBe(429)
+    }
+    const refused = await own.post('{')
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1'])
+    expect((await fetch(`${own.url}/healthz`)).status).toBe(200)
+  } finally {
+    await own.close()
+  }
+})
+
 test('refusals that a full log could not take are counted once it can', async () => {
   let full = true
   const own = await startIngest({}, undefined, (log) => ({

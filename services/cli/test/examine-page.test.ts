@@ -31,6 +31,7 @@ beforeEach(() => {
 
 const registered = (mode: string): Server => ({
   url: origin,
+  publicUrl: origin,
   pid: 1,
   token: '',
   request: <Answer>() =>

@@ -73,6 +73,8 @@ export const text = {
     source: 'Source',
     version: (version: number) => `version ${version}`,
     empty: 'Nothing in this period.',
+    lastEvents: (day: string) => `Nothing in this period. The last events are from ${day}.`,
+    showLastEvents: 'Show the 30 days that end there',
     missing: 'No number',
     trendSummary: (highest: string, when: string, lowest: string, whenLowest: string) =>
       `Highest ${highest} (${when}), lowest ${lowest} (${whenLowest}). The numbers are in the table below.`,

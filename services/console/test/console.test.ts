@@ -199,12 +199,20 @@ describe('pages', () => {
     expect(words).toContain('50.0% → the same as before of 120 started 95% range 41.2% to 58.8%')
     expect(words).toContain('mean of 30 days')
     expect(words).toContain('Not complete: the last day is still running')
+    expect(words).not.toContain('The last events are from')
   })
 
   test('a deployment without events has reasons, not zeros for rates', async () => {
     const { body } = await page('/deployments/my-first-app')
     expect(body).toContain('no journey was started')
     expect(body).toContain('nobody gave a rating')
+    expect(body).not.toContain('The last events are from')
+  })
+
+  test('an empty period says where the last events are, as after the import of an old log', async () => {
+    const { body } = await page('/deployments/report-tampere?from=2025-01-01&to=2025-01-31')
+    expect(body).toContain('The last events are from 15 Mar 2026')
+    expect(body).toContain('href="/deployments/report-tampere?from=2026-02-14&amp;to=2026-03-15"')
   })
 
   test('refusals make a board say that it is undercounted', async () => {

@@ -1,14 +1,16 @@
 import { boards, deploymentWithQuality } from '@footfall/dashboards/boards'
 import type { Board, ComparisonPanel } from '@footfall/dashboards/board'
 import { programmeOverview } from '@footfall/dashboards/programme-overview'
-import { createLocalClock } from '@footfall/enrichment/local-time'
+import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
 import { readMetricSql } from '@footfall/store/metrics'
+import { readQuery } from '@footfall/store/queries'
 import type { FastifyInstance } from 'fastify'
 import { listDeployments, type ListedDeployment } from '../catalogue.ts'
+import { formatDay } from '../format.ts'
 import { html, type Html } from '../html.ts'
 import { createAsker, isStoreDown, loadBoard, type PanelNumbers } from '../load-board.ts'
 import { text } from '../messages.ts'
-import { readPeriod, type PeriodQuery } from '../periods.ts'
+import { readPeriod, type Period, type PeriodQuery } from '../periods.ts'
 import { renderBoard, renderFreshness, renderPeriodPicker } from '../render/board.ts'
 import { renderNotice, renderPage } from '../render/layout.ts'
 import type { Web } from '../web.ts'
@@ -39,6 +41,20 @@ export function boardPages(app: FastifyInstance, web: Web): void {
       )
   }
 
+  /** Where a deployment's events are when its period has none: after the import of an old log, a board is not just empty. */
+  const renderElsewhere = async (deployment: string, period: Period, action: string): Promise<Html | null> => {
+    const { from, to } = period
+    const [found] = await web.store
+      .query<{ last_day: string; days_within: string }>(readQuery('last-day'), { deployment, from, to })
+      .catch(() => []) // While the store is away, the page says that.
+    if (found === undefined || Number(found.days_within) > 0) return null
+    const { last_day: last } = found
+    const range = new URLSearchParams({ from: shiftDay(last, -29), to: last })
+    return html`<p class="problem" role="note">
+      ${text.board.lastEvents(formatDay(last))} <a href="${action}?${range.toString()}">${text.board.showLastEvents}</a>
+    </p>`
+  }
+
   const show = async (options: {
     board: Board
     deployments: readonly ListedDeployment[]
@@ -55,11 +71,12 @@ export function boardPages(app: FastifyInstance, web: Web): void {
     const asker = createAsker({ store: web.store, deployments, ledgerExtras: web.ledgerExtras, now: web.now() })
     const hasTable = board.sections.some(({ panels }) => panels.some(({ shape }) => shape === 'comparison'))
     const total = { from: period.from, to: period.to, interval: 'total' as const }
-    const [numbers, lastSeen, refused, coverage] = await Promise.all([
+    const [numbers, lastSeen, refused, coverage, elsewhere] = await Promise.all([
       loadBoard(board, period, asker),
       hasTable ? readLastSeen(deployments) : new Map<string, number>(),
       hasTable ? asker.ask({ metric: 'refused_events', ...total, limit: 200 }) : null,
       hasTable ? asker.ask({ metric: 'visitor_coverage', ...total }) : null,
+      options.deployment === undefined ? null : renderElsewhere(options.deployment, period, action),
     ])
     if (isStoreDown(numbers)) return null
     const view: View = readView(query)
@@ -83,7 +100,7 @@ export function boardPages(app: FastifyInstance, web: Web): void {
     return html`<div class="board-head">
         ${options.heading}${renderPeriodPicker({ action, period, mistake, today, keep })}
       </div>
-      ${renderFreshness(numbers, period, timeZone, options.zoneNote)}${await renderBoard(board, numbers, context)}`
+      ${renderFreshness(numbers, period, timeZone, options.zoneNote)}${elsewhere}${await renderBoard(board, numbers, context)}`
   }
 
   const storeDown = (title: string, address: string, session: Parameters<typeof renderNotice>[0]['session']): string =>

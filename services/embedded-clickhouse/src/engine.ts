@@ -142,6 +142,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   // What an earlier process had not inserted was never acknowledged.
   rmSync(spoolDirectory, { recursive: true, force: true })
   mkdirSync(spoolDirectory, { mode: 0o700 })
+  // The engine's own `default` shows every file of the machine as a table; a session cannot be without a `default`.
+  await keep.queryAsync('DETACH DATABASE default')
+  await keep.queryAsync('ATTACH DATABASE default ENGINE = Memory')
   await keep.queryAsync('CREATE DATABASE IF NOT EXISTS footfall ENGINE = Atomic')
   const version = (await keep.queryAsync('SELECT version()', { format: 'TSV' })).text().trim()
   const lanes = { query: createLane(availableParallelism() + 2), insert: createLane(2) }

@@ -122,6 +122,8 @@ function readOperation(url: URL, form: ReadonlyMap<string, string>): Operation {
   const take = (name: string, value: string): void => {
     if (!/^\w+$/.test(name))
       throw new EngineError(115, `Code: 115. DB::Exception: Unknown setting ${JSON.stringify(name)}. (UNKNOWN_SETTING)`)
+    if (readStatement(name).reachesOut !== null)
+      throw new EngineError(497, `Code: 497. DB::Exception: ${name} is not allowed here. (ACCESS_DENIED)`)
     if (name.startsWith('param_')) parameters.set(name.slice(6), value)
     else if (!protocolNames.has(name)) settings.set(name, value)
   }
@@ -261,6 +263,11 @@ export function createHttpServer(options: HttpOptions): Server {
       throw new EngineError(
         62,
         'Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)',
+      )
+    if (statement.isUnclear)
+      throw new EngineError(
+        62,
+        'Code: 62. DB::Exception: Syntax error (An open quote, or quotes or comments of a kind that is not taken here: use plain quotes, -- and /* */). (SYNTAX_ERROR)',
       )
     if (statement.reachesOut !== null) {
       throw new EngineError(

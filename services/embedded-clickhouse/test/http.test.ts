@@ -176,8 +176,47 @@ describe('the official client over the embedded engine', () => {
     ['a file to write', "SELECT 1 INTO OUTFILE '/tmp/x'", '497'],
     ['another host', "SELECT * FROM url('http://127.0.0.1', 'LineAsString')", '497'],
     ['a file to insert', "INSERT INTO t FROM INFILE '/etc/passwd'", '497'],
+    ['a file by a quoted name', "SELECT * FROM `file`('/etc/hostname', 'LineAsString')", '497'],
+    ['a file by a name in double quotes', `SELECT "file" ('/etc/hostname')`, '497'],
+    ['a file by an escaped name', "SELECT `fi\\x6ce`('/etc/hostname')", '62'],
+    ['the names of files', "SELECT * FROM filesystem('/etc')", '497'],
+    ['a file as a table', 'SELECT * FROM default.`/etc/hostname`', '60'],
+    ['a file behind an escaped line break', "SELECT '\\\n', file('/etc/hostname'), '\\\n'", '497'],
+    ['a file behind a curly quote', "SELECT ‘'’, file('/etc/hostname'), ‘'’", '62'],
+    ['a file behind a heredoc', "SELECT $a$'$a$, file('/etc/hostname'), $a$'$a$", '62'],
+    ['a file behind a comment', "SELECT 1 # '\n, file('/etc/hostname') # '", '62'],
+    ['a file behind a comment of slashes', "SELECT 1 // '\n, file('/etc/hostname') // '", '62'],
+    ['a file behind a comment in a comment', "SELECT 1 /* /* */ ' */, file('/etc/hostname') /* ' */", '62'],
+    ['a table of a file', "CREATE TABLE x ENGINE = File('CSV', '/etc/hostname')", '497'],
+    ['a table of a broker', "CREATE TABLE x (n String) ENGINE = Kafka SETTINGS kafka_broker_list = 'x'", '497'],
+    ['a database of files', "CREATE DATABASE x ENGINE = Filesystem('/etc')", '497'],
+    [
+      'a dictionary of a program',
+      "CREATE DICTIONARY x (n Int8) PRIMARY KEY n SOURCE(EXECUTABLE(COMMAND 'id' FORMAT 'TSV')) LAYOUT(FLAT()) LIFETIME(1)",
+      '497',
+    ],
+    [
+      'a file by a filter among the settings',
+      `SELECT 1 SETTINGS additional_result_filter = 'file(\\'/etc/hostname\\') = \\'\\''`,
+      '497',
+    ],
+    ['a backup to another host', "BACKUP TABLE t TO S3('http://127.0.0.1/b')", '497'],
   ])('refuses %s', async (_name, query, code) => {
     expect(await codeOf(client.command({ query }))).toBe(code)
+  })
+
+  test('refuses a filter that comes as a setting of its own', async () => {
+    const settings = { additional_result_filter: "file('/etc/hostname') = ''" }
+    expect(await codeOf(client.query({ query: 'SELECT 1', clickhouse_settings: settings }))).toBe('497')
+  })
+
+  test('refuses every table function of the engine but those that stay within', async () => {
+    const within =
+      /^(numbers(_mt)?|zeros(_mt)?|primes|generate_?series|generateRandom|values|SQLStandardValues|null|view\w*|merge|mergeTree\w+|loop|dictionary|format|fuzz\w+|timeSeries\w+|prometheus\w+)$/i
+    const names = (await rows<{ name: string }>('SELECT name FROM system.table_functions')).map(({ name }) => name)
+    expect(names.length).toBeGreaterThan(50)
+    const passing = names.filter((name) => readStatement(`SELECT * FROM ${name}('x')`).reachesOut === null)
+    expect(passing.filter((name) => !within.test(name))).toEqual([])
   })
 
   test('refuses a wrong password, a wrong user and none', async () => {
@@ -258,6 +297,8 @@ test.each([
   ['SELECT 1; SELECT 2', 'SELECT', true],
   ['/* x; */ insert into t', 'INSERT', false],
   ["SELECT 'it''s; fine'", 'SELECT', false],
+  ['SELECT \'file(\' AS `url`, "input" -- remote(', 'SELECT', false],
+  ["SELECT '# $ // ‘', 1 /* $ # */", 'SELECT', false],
 ])('the statement %j begins with %s', (sql, verb, isMany) => {
-  expect(readStatement(sql)).toMatchObject({ verb, isMany })
+  expect(readStatement(sql)).toMatchObject({ verb, isMany, isUnclear: false, reachesOut: null })
 })

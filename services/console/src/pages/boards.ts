@@ -106,7 +106,7 @@ export function boardPages(app: FastifyInstance, web: Web): void {
   const storeDown = (title: string, address: string, session: Parameters<typeof renderNotice>[0]['session']): string =>
     renderNotice({
       title: text.problems.boardTitle,
-      lead: text.problems.boardText,
+      lead: web.problem?.() ?? text.problems.boardText,
       link: { address, label: text.problems.retry },
       assets: web.assets,
       session,

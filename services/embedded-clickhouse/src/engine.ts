@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { drainPending, Session } from 'chdb'
@@ -69,26 +69,32 @@ function writeConfig(options: EngineOptions): string {
   return file
 }
 
-/** The process that holds the directory's lock file; null where the system does not tell. */
-function findOwner(statusFile: string): number | null {
-  try {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
-      try {
-        for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
-          if (readlinkSync(`/proc/${pid}/fd/${descriptor}`) === statusFile) return Number(pid)
-        }
-      } catch {
-        // A process that has just ended, or is not ours to look at.
+/**
+ * The process that holds the directory's lock file; null where the system does not tell. The noted number is believed
+ * only of a process whose files cannot be looked at and that is an engine: numbers are given again, in containers soon.
+ */
+export function findOwner(data: string): number | null {
+  const hidden = new Set<number>()
+  const processes = existsSync('/proc/self') ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : null
+  for (const pid of processes?.map(Number) ?? []) {
+    if (pid === process.pid) continue
+    try {
+      for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
+        if (readlinkSync(`/proc/${pid}/fd/${descriptor}`) === join(data, 'status')) return pid
       }
+    } catch (error) {
+      // Not ours to look at, or ended a moment ago.
+      if ((error as NodeJS.ErrnoException).code === 'EACCES') hidden.add(pid)
     }
-  } catch {
-    // No /proc on this system.
   }
   try {
-    const pid = Number(readFileSync(join(statusFile, '../owner.pid'), 'utf8'))
-    process.kill(pid, 0)
-    return pid
+    const pid = Number(readFileSync(join(data, 'owner.pid'), 'utf8'))
+    const isOwner = processes
+      ? hidden.has(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('embedded-clickhouse')
+      : pid !== process.pid && process.kill(pid, 0)
+    return isOwner ? pid : null
   } catch {
+    // No note, or no such process any more.
     return null
   }
 }
@@ -125,7 +131,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       break
     } catch (error) {
       // The engine tells the cause on stderr only: whether somebody holds the directory is seen from outside.
-      const owner = findOwner(join(data, 'status'))
+      const owner = findOwner(data)
       if (owner === null) throw error
       if (Date.now() > deadline) {
         throw new Error(

@@ -22,15 +22,14 @@ export interface Operation {
   readonly parameters: ReadonlyMap<string, string>
 }
 
+/** Probes have a lane of their own: a busy engine is not a dead one. */
+export type Lane = 'query' | 'insert' | 'probe'
+
 export interface Engine {
   readonly version: string
   readonly spoolDirectory: string
   /** Runs work in a session of its own: settings, parameters and temporary tables cannot leak to the next. */
-  run<Result>(
-    lane: 'query' | 'insert',
-    operation: Operation,
-    work: (session: Session) => Promise<Result>,
-  ): Promise<Result>
+  run<Result>(lane: Lane, operation: Operation, work: (session: Session) => Promise<Result>): Promise<Result>
   /** Ends a statement that is running. */
   kill(id: string): void
   close(): Promise<void>
@@ -153,7 +152,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await keep.queryAsync('ATTACH DATABASE default ENGINE = Memory')
   await keep.queryAsync('CREATE DATABASE IF NOT EXISTS footfall ENGINE = Atomic')
   const version = (await keep.queryAsync('SELECT version()', { format: 'TSV' })).text().trim()
-  const lanes = { query: createLane(availableParallelism() + 2), insert: createLane(2) }
+  // Together well below libuv's 16 threads: files, and the statement that ends a query, need some too.
+  const lanes = {
+    query: createLane(Math.min(8, availableParallelism() + 2)),
+    insert: createLane(2),
+    probe: createLane(2),
+  }
 
   return {
     version,

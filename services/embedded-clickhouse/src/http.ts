@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import { newOperationId, type Engine, type Operation } from './engine.ts'
-import { literal, readStatement, type Statement } from './statement.ts'
+import { literal, probeStatement, readStatement, type Statement } from './statement.ts'
 
 export interface HttpOptions {
   readonly engine: Engine
@@ -190,7 +190,8 @@ export function createHttpServer(options: HttpOptions): Server {
     const format = statement.format ?? fallback
     // The engine streams nothing else.
     const isStreamed = ['SELECT', 'WITH'].includes(statement.verb)
-    return engine.run('query', operation, async (session) => {
+    const lane = statement.sql === probeStatement ? 'probe' : 'query'
+    return engine.run(lane, operation, async (session) => {
       const chunks = async function* (): AsyncGenerator<Uint8Array> {
         if (isStreamed && streamable.has(format)) {
           const stream = session.queryStream(statement.sql, { format })

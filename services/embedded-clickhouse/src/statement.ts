@@ -13,6 +13,9 @@ export interface Statement {
   readonly reachesOut: string | null
 }
 
+/** What tells whether the engine lives; it waits behind no other statement. */
+export const probeStatement = 'SELECT 1'
+
 const literalsAndComments = /'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|--[^\n]*|\/\*.*?\*\//gs
 /** The engine also knows `#` and `//` comments, $heredocs$ and curly quotes: in each a quote may hide from us. */
 const unread = /['"`#$‘’“”]|\/\//

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -252,6 +252,23 @@ describe('the engine’s life', () => {
     const second = superviseEmbeddedClickHouse({ directory: join(directory, 'store'), lockWaitMs: 300 })
     await expect(second).rejects.toThrow(String(engine.pid()))
     expect((await client.ping()).success).toBe(true)
+  })
+
+  test('one whose threads met a fatal signal is replaced, although it goes on answering /ping', async () => {
+    const pid = engine.pid()!
+    const threads = (await readdir(`/proc/${pid}/task`)).map(Number)
+    // The last of its threads: the first is Node's.
+    process.kill(threads.at(-1)!, 'SIGSEGV')
+    while (engine.pid() === pid) await new Promise((resolve) => setImmediate(resolve))
+    while ((await codeOf(rows('SELECT 1'))) !== 'none') await new Promise((resolve) => setImmediate(resolve))
+  })
+
+  test('one that hangs is replaced', async () => {
+    const own = await superviseEmbeddedClickHouse({ directory: join(directory, 'hung'), probeEveryMs: 200 })
+    const pid = own.pid()!
+    process.kill(pid, 'SIGSTOP')
+    while (own.pid() === pid) await new Promise((resolve) => setImmediate(resolve))
+    await own.close()
   })
 
   test('it ends with its parent, however that ends, and the next parent opens its data', async () => {

@@ -3,13 +3,14 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { registerConsole } from '@footfall/console/app'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
 import { startRefusalConsumer } from '@footfall/consumer/consume-refusals'
 import { startConsumer, type RunningConsumer } from '@footfall/consumer/consume'
 import type { Config } from '@footfall/config/config'
 import { findRoot } from '@footfall/config/root'
-import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
+import { errorTable, isPipelineError, PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import { superviseEmbeddedClickHouse, type EmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
@@ -37,10 +38,17 @@ export interface Standalone {
   readonly dataDirectory: string
   /** A new single-use link into the console. */
   signInLink(): string
-  /** Resolves with the reason when the process has to end: the disk failed, or the engine can no longer be started. */
+  /** Settles once the store takes what is in the log: a moment after the start, or when it is back. */
+  readonly storeReady: Promise<void>
+  /** The engine's process; null while there is none. */
+  storePid(): number | null
+  /** Resolves with the reason when the process has to end: the disk failed. A store that is away is none. */
   readonly failed: Promise<Error>
   close(): Promise<void>
 }
+
+const firstRetryMs = 500
+const lastRetryMs = 30_000
 
 const fileOf = (url: string, scheme: string): string => {
   if (url.startsWith(`${scheme}:`)) return url.slice(scheme.length + 1)
@@ -71,8 +79,8 @@ async function writeServerFile(file: string, facts: Record<string, unknown>): Pr
 }
 
 /**
- * Everything in one process, and embedded ClickHouse beside it. Ingest takes events as soon as the log is open: the
- * store may come later, go and come back.
+ * Everything in one process, and embedded ClickHouse beside it. Resolves when ingest and console answer: the store may
+ * come later, go and come back, and is tried for ever.
  * @throws LOG_LOCKED when another process holds the directory.
  */
 export async function startStandalone(
@@ -87,10 +95,12 @@ export async function startStandalone(
   const adminToken = await readAdminToken(config.ADMIN_TOKEN, config.adminTokenFile)
   const storeDirectory = fileOf(config.storeUrl, 'embedded')
   const closers: (() => Promise<unknown>)[] = []
+  const closing = new AbortController()
+  const shut = (closer: () => Promise<unknown>): Promise<unknown> =>
+    closer().catch((error: unknown) => logger.error({ err: error }, 'closing'))
   const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) {
-      await closer().catch((error: unknown) => logger.error({ err: error }, 'closing'))
-    }
+    closing.abort()
+    for (const closer of closers.splice(0).reverse()) await shut(closer)
   }
 
   try {
@@ -117,7 +127,14 @@ export async function startStandalone(
 
     let consumer: RunningConsumer | null = null
     let consumerStopped: Error | null = null
-    let stopping = false
+    const storeProblems: Record<'engine' | 'schema', string | null> = { engine: null, schema: 'The store is starting.' }
+    const storeProblem = (): string | null => storeProblems.engine ?? storeProblems.schema
+    metrics.ready.set({ part: 'store' }, 0)
+    const noteStore = (part: 'engine' | 'schema', problem: string | null): void => {
+      storeProblems[part] = problem
+      metrics.ready.set({ part: 'store' }, storeProblem() === null ? 1 : 0)
+      if (problem !== null) logger.error({ problem }, 'the store is away; events stay in the log')
+    }
     let logFailed: Error | null = null
     let end: (reason: Error) => void = () => undefined
     const failed = new Promise<Error>((resolve) => (end = resolve))
@@ -137,7 +154,13 @@ export async function startStandalone(
         0,
       )
     }
-    const pause = (): Promise<() => void> => consumer?.pause() ?? Promise.resolve(() => undefined)
+    const pause = async (): Promise<() => void> => {
+      const resume = (await consumer?.pause()) ?? (() => undefined)
+      if (!closing.signal.aborted) return resume
+      // Where a batch was given up is no place for a backup.
+      resume()
+      throw new PipelineError('NOT_READY')
+    }
     const consumedTo = async (offset: number, signal: AbortSignal): Promise<void> => {
       while (![...(consumer?.positions().values() ?? [-1])].every((position) => position >= offset)) {
         signal.throwIfAborted()
@@ -169,7 +192,7 @@ export async function startStandalone(
       sdk: readSdk(findRoot()),
       saltsFile: inData('salts.json'),
       config,
-      notReady: () => (logFailed ? 'the event log failed' : stopping ? 'stopping' : null),
+      notReady: () => (logFailed ? 'the event log failed' : closing.signal.aborted ? 'stopping' : null),
     })
     await ingest.register(app)
     const signInLinks = createSignInLinks({ now: Date.now, ttlMs: 15 * 60_000 })
@@ -181,7 +204,13 @@ export async function startStandalone(
       queue,
       config: { publicUrl: publicUrlOf, adminToken: () => adminToken, dataDirectory: directory },
       ledgerExtras: async () => ({ in_log: await inLog(), spooled: 0 }),
-      problem: () => consumerStopped?.message ?? null,
+      problem: () => {
+        const away = storeProblem()
+        return (
+          consumerStopped?.message ??
+          (away && `${away} Accepted events are kept in the log. Mend what is named: it is tried again until it works.`)
+        )
+      },
       addressOf: (request) => senderOf(clientOf(request).address),
       now: Date.now,
       signInLinks,
@@ -197,7 +226,6 @@ export async function startStandalone(
     await registerJobRoutes(app, { queue, authorise, feeds, senderShare: () => ingest.senders.read() })
     await app.listen({ host: config.HOST, port: config.PORT })
     closers.push(async () => {
-      stopping = true
       await app.close()
       await ingest.tick()
     })
@@ -217,30 +245,44 @@ export async function startStandalone(
     }, 1_000)
     closers.push(async () => clearInterval(ticking))
 
-    /** The store, and what needs it: started beside ingest, which does not wait for it. */
+    await writeServerFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort })
+    closers.push(() => rm(inData('server.json'), { force: true }))
+
+    let embedded: EmbeddedClickHouse | null = null
+    closers.push(async () => embedded?.close())
+    /** Starts the engine and brings its schema up to date: tried for ever, since nothing is lost meanwhile. */
+    const openEmbeddedStore = async (): Promise<void> => {
+      for (let delay = firstRetryMs; ; delay = Math.min(lastRetryMs, delay * 2)) {
+        try {
+          embedded ??= await superviseEmbeddedClickHouse({
+            directory: storeDirectory,
+            backupsDirectory: inData('backups'),
+            port: storePort,
+            password: storePassword,
+            memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
+            signal: closing.signal,
+            onLog: (line) => logger.debug({ line }, 'embedded ClickHouse'),
+            onProblem: (problem) => {
+              metrics.storeRestarts.set(embedded?.restarts() ?? 0)
+              noteStore('engine', problem)
+            },
+          })
+          await migrate(store, join(findRoot(), 'shared/store/migrations'))
+          return noteStore('schema', null)
+        } catch (error) {
+          closing.signal.throwIfAborted()
+          const hint = isPipelineError(error) && !error.retryable ? ` ${errorTable[error.code].hint}` : ''
+          noteStore('schema', `${error instanceof Error ? error.message : String(error)}${hint}`)
+          await sleep(delay, undefined, { signal: closing.signal })
+        }
+      }
+    }
+
+    /** What needs the store. All are closed together: a job may wait for the consumer, and it for a job. */
+    const storeClosers: (() => Promise<unknown>)[] = []
     const startStoreSide = async (): Promise<void> => {
-      const embedded: EmbeddedClickHouse = await superviseEmbeddedClickHouse({
-        directory: storeDirectory,
-        backupsDirectory: inData('backups'),
-        port: storePort,
-        password: storePassword,
-        memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
-        onLog: (line) => logger.debug({ line }, 'embedded ClickHouse'),
-        onRestart: (reason) => logger.warn({ reason }, 'embedded ClickHouse is started again'),
-      })
-      closers.push(() => embedded.close())
-      embedded.failed.catch((error: Error) => {
-        logger.fatal({ err: error }, 'embedded ClickHouse can no longer be started')
-        end(error)
-      })
-      await writeServerFile(inData('server.json'), {
-        pid: process.pid,
-        url,
-        publicUrl: publicUrlOf(),
-        storePort,
-        storePid: embedded.pid(),
-      })
-      await migrate(store, join(findRoot(), 'shared/store/migrations'))
+      await openEmbeddedStore()
+      closing.signal.throwIfAborted()
       const started = await startConsumer({
         log,
         store,
@@ -253,7 +295,7 @@ export async function startStandalone(
         },
       })
       consumer = started
-      closers.push(() => started.close())
+      storeClosers.push(() => started.close())
       started.done.catch((error: Error) => {
         consumerStopped = error
         logger.fatal(
@@ -262,7 +304,7 @@ export async function startStandalone(
         )
       })
       const refusals = await startRefusalConsumer({ log, store, logger })
-      closers.push(() => refusals.close())
+      storeClosers.push(() => refusals.close())
       const jobs = await startJobs({
         queue,
         store,
@@ -282,10 +324,18 @@ export async function startStandalone(
         retentionMonths: config.RETENTION_MONTHS,
         now: Date.now,
       })
-      closers.push(() => jobs.close())
+      storeClosers.push(() => jobs.close())
     }
-    await startStoreSide()
-    closers.push(() => rm(inData('server.json'), { force: true }))
+    const storeReady = startStoreSide()
+    storeReady.catch((error: unknown) => {
+      if (closing.signal.aborted) return
+      logger.fatal({ err: error }, 'what needs the store cannot be started')
+      end(error instanceof Error ? error : new Error(String(error)))
+    })
+    closers.push(async () => {
+      await storeReady.catch(() => undefined)
+      await Promise.all(storeClosers.map(shut))
+    })
     metrics.ready.set({ part: 'standalone' }, 1)
 
     return {
@@ -293,6 +343,8 @@ export async function startStandalone(
       publicUrl: publicUrlOf(),
       dataDirectory: directory,
       signInLink: () => `${publicUrlOf()}/sign-in/${signInLinks.issue()}`,
+      storeReady,
+      storePid: () => embedded?.pid() ?? null,
       failed,
       close,
     }

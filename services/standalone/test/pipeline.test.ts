@@ -24,8 +24,11 @@ const environment = (directory: string): Record<string, string> => ({
   LOG_LEVEL: 'silent',
   TRUSTED_PROXIES: '127.0.0.1',
 })
-const start = (directory: string): Promise<Standalone> =>
-  startStandalone(readConfig(environment(directory)), { logger: createLogger('silent') })
+const start = async (directory: string): Promise<Standalone> => {
+  const started = await startStandalone(readConfig(environment(directory)), { logger: createLogger('silent') })
+  await started.storeReady
+  return started
+}
 const api = async <Answer>(path: string, body?: unknown): Promise<Answer> => {
   const response = await fetch(footfall.url + path, {
     method: body === undefined ? 'GET' : 'POST',
@@ -129,8 +132,7 @@ describe('from a beacon to a number', () => {
   })
 
   test('events that came while the engine was dead are there when it is back', async () => {
-    const { storePid } = JSON.parse(await readFile(join(root, 'data/server.json'), 'utf8')) as { storePid: number }
-    process.kill(storePid, 'SIGKILL')
+    process.kill(footfall.storePid()!, 'SIGKILL')
     expect((await send([event(), event()])).status).toBe(202)
     expect((await fetch(`${footfall.url}/readyz`)).status).toBe(200)
     const before = Date.now()

@@ -70,7 +70,6 @@ export async function startFootfall(dataDirectory: string, args: readonly string
   })
   const signedIn = await fetch(link, { redirect: 'manual' })
   const cookie = signedIn.headers.getSetCookie()[0]!.split(';')[0]!
-  const pids = tree(child.pid!)
   const url = `http://127.0.0.1:${port}`
   const call = async <Answer>(path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(url + path, {
@@ -82,6 +81,10 @@ export async function startFootfall(dataDirectory: string, args: readonly string
     return (await response.json()) as Answer
   }
   const inLog = async (): Promise<number> => (await call<{ in_log: number }>('/api/v1/ledger')).in_log
+  // The link is printed when ingest and console answer; the store comes a moment later.
+  while (!(await fetch(`${url}/api/v1/ledger`, { headers: { authorization: `Bearer ${token}` } }).then(({ ok }) => ok)))
+    await pause(100)
+  const pids = tree(child.pid!)
   const store = openStore({ url: `http://127.0.0.1:${storePort}/footfall`, user: 'default', password: 'bench' })
   return {
     url,

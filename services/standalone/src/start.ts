@@ -111,7 +111,10 @@ export async function startStandalone(
       retainMs: { [topics.refusals]: 7 * 24 * 3600_000 },
     })
     closers.push(() => log.close())
-    const queue = await openEmbeddedJobQueue({ directory: fileOf(config.jobQueueUrl, 'file') })
+    const queue = await openEmbeddedJobQueue({
+      directory: fileOf(config.jobQueueUrl, 'file'),
+      onProblem: (problem) => logger.error(problem),
+    })
     closers.push(() => queue.close())
     const registry = await openRegistry({
       log,

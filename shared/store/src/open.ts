@@ -9,7 +9,7 @@ export interface StoreOptions {
   readonly password: string
   /** Default `footfall`. */
   readonly database?: string
-  /** A query that takes longer is given up; default 30,000. */
+  /** A query or insert that takes longer is given up; default 30,000. Commands have an hour: see `command`. */
   readonly requestTimeoutMs?: number
 }
 
@@ -20,7 +20,7 @@ export interface Store {
   readonly client: ClickHouseClient
   /** Runs a SELECT; rows as objects, 64-bit integers as text. @throws STORE_UNAVAILABLE, STORE_REFUSED */
   query<Row>(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>): Promise<Row[]>
-  /** Runs a statement without a result. */
+  /** Runs a statement without a result. It may take an hour: folds, deletions and backups grow with the store. */
   command(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>): Promise<void>
   /**
    * Inserts rows given as arrays in the order of `columns`, as one block.
@@ -31,6 +31,8 @@ export interface Store {
   ping(): Promise<boolean>
   close(): Promise<void>
 }
+
+const commandTimeoutMs = 3_600_000
 
 /** Differs between versions or servers, so none is left to a default. */
 const pinnedSettings = {
@@ -115,19 +117,23 @@ function toPipelineError(error: unknown): PipelineError {
 export function openStore(options: StoreOptions): Store {
   const url = new URL(options.url)
   const database = options.database ?? (url.pathname.replace(/^\//, '') || 'footfall')
-  const client = createClient({
-    url: url.origin,
-    username: options.user,
-    password: options.password,
-    database,
-    request_timeout: options.requestTimeoutMs ?? 30_000,
-    max_open_connections: 16,
-    compression: { request: false, response: false },
-    use_multipart_params_auto: true,
-    // Its own log repeats every error that is thrown to us.
-    log: { level: ClickHouseLogLevel.OFF },
-    clickhouse_settings: pinnedSettings,
-  })
+  const connect = (requestTimeoutMs: number): ClickHouseClient =>
+    createClient({
+      url: url.origin,
+      username: options.user,
+      password: options.password,
+      database,
+      request_timeout: requestTimeoutMs,
+      max_open_connections: 16,
+      compression: { request: false, response: false },
+      use_multipart_params_auto: true,
+      // Its own log repeats every error that is thrown to us.
+      log: { level: ClickHouseLogLevel.OFF },
+      clickhouse_settings: pinnedSettings,
+    })
+  const client = connect(options.requestTimeoutMs ?? 30_000)
+  // The client knows a timeout for itself, none for a call.
+  const commandClient = connect(commandTimeoutMs)
   return {
     client,
     async query<Row>(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>) {
@@ -145,7 +151,7 @@ export function openStore(options: StoreOptions): Store {
     },
     async command(sql, parameters, settings) {
       try {
-        await client.command({
+        await commandClient.command({
           query: sql,
           ...(parameters ? { query_params: parameters } : {}),
           ...(settings ? { clickhouse_settings: settings } : {}),
@@ -173,6 +179,8 @@ export function openStore(options: StoreOptions): Store {
       const result = await client.ping()
       return result.success
     },
-    close: () => client.close(),
+    async close() {
+      await Promise.all([client.close(), commandClient.close()])
+    },
   }
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -320,7 +319,7 @@ export async function startStandalone(
           pause,
           copyLog: (target) => log.copyTo(target),
           backupsDirectory: inData('backups'),
-          files: [inData('import-secrets.json')].filter((file) => existsSync(file)),
+          files: [inData('import-secrets.json')],
           now: Date.now,
         },
         importSecretsFile: inData('import-secrets.json'),

@@ -411,6 +411,8 @@ test('a late event is set aside, and counted after all when it is replayed', asy
 test('a backup of the running server, restored elsewhere, goes on where the store was', async () => {
   await send([event(), event()])
   const { directory } = await run<{ directory: string }>('backup', { name: 'test' })
+  // Made by an import since the start.
+  expect(await readdir(directory)).toContain('import-secrets.json')
   await send([event()])
   await settled()
   const before = await ledger()

@@ -1,30 +1,47 @@
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import * as z from 'zod'
+import { createTurns } from '../turns.ts'
 
 const fileSchema = z.record(z.string(), z.string().min(32))
+/** Of this process, the file's only writer: two that make a secret at once would lose one, and count its lines twice. */
+const inTurn = createTurns()
+
+/** Writes a file whole, and its name in the directory: both outlive a power cut. */
+async function writeDurably(file: string, text: string): Promise<void> {
+  const handle = await open(`${file}.new`, 'w', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(`${file}.new`, file)
+  const directory = await open(dirname(file))
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
 
 /**
  * The secret of a deployment's imports, made at the first and kept (0600): the same line gets the same id however late
  * it is imported again. Durable when it resolves.
  */
 export async function readImportSecret(file: string, deployment: string): Promise<string> {
-  let secrets: Record<string, string> = {}
-  try {
-    secrets = fileSchema.parse(JSON.parse(await readFile(file, 'utf8')))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-  const known = secrets[deployment]
-  if (known !== undefined) return known
-  const secret = randomBytes(32).toString('hex')
-  const handle = await open(`${file}.new`, 'w', 0o600)
-  try {
-    await handle.writeFile(JSON.stringify({ ...secrets, [deployment]: secret }))
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(`${file}.new`, file)
-  return secret
+  return inTurn(async () => {
+    let secrets: Record<string, string> = {}
+    try {
+      secrets = fileSchema.parse(JSON.parse(await readFile(file, 'utf8')))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    const known = secrets[deployment]
+    if (known !== undefined) return known
+    const secret = randomBytes(32).toString('hex')
+    await writeDurably(file, JSON.stringify({ ...secrets, [deployment]: secret }))
+    return secret
+  })
 }

@@ -102,7 +102,7 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
           now,
         })
       case 'replay':
-        return replayFailed(store, replayPayloadSchema.parse(payload), now)
+        return replayFailed(store, replayPayloadSchema.parse(payload), { now, signal: context.signal })
       case 'backup':
         return backup(own, context, { ...parts.backup, store })
       case 'fold':

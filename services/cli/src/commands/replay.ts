@@ -10,7 +10,9 @@ export function replayCommand(program: Command, config: () => Config): void {
     .option('--reason <reason>', 'only late, refused_by_store or invalid_record')
     .action(async (options: { deployment?: string; reason?: string }) => {
       const server = await needServer(config())
-      const result = await runJob<{ replayed: number; unreadable: number }>(server, 'replay', options)
-      console.log(`${result.replayed} replayed; ${result.unreadable} cannot be read as events and stay.`)
+      const result = await runJob<{ replayed: number; refused: number; unreadable: number }>(server, 'replay', options)
+      console.log(
+        `${result.replayed} replayed; ${result.refused} are refused by the store and ${result.unreadable} cannot be read as events: they stay.`,
+      )
     })
 }

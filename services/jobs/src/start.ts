@@ -12,6 +12,7 @@ import { erase, erasePayloadSchema, type RewritableLog } from './erase.ts'
 import { importAccessLog, importPayloadSchema } from './import/import-log.ts'
 import { replayFailed, replayPayloadSchema } from './replay.ts'
 import { expireEvents, forgetIds } from './retention.ts'
+import { createTurns } from './turns.ts'
 
 export const queues = { upkeep: 'upkeep', work: 'work' } as const
 
@@ -50,9 +51,10 @@ export interface JobsParts {
 export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<void>; foldNow(): Promise<number> }> {
   const { queue, store, log, logger, now } = parts
   const localTime = createLocalClock()
+  // Folds, retention and replays: two of them at once would see each other's work half done.
+  const alone = createTurns()
 
-  /** Folds every day that has ended and changed since its last fold; resolves to how many. */
-  const foldNow = async (): Promise<number> => {
+  const foldDirty = async (): Promise<number> => {
     const today = new Map(parts.deployments().map(({ id, time_zone }) => [id, localTime(time_zone, now()).day]))
     // A deployment that the registry no longer knows has no zone: its days end everywhere a day later.
     const elsewhere = shiftDay(new Date(now()).toISOString().slice(0, 10), -1)
@@ -60,6 +62,8 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
     if (days.length > 0) await foldDays(store, days, { version: now() })
     return days.length
   }
+  /** Folds every day that has ended and changed since its last fold; resolves to how many. */
+  const foldNow = (): Promise<number> => alone(foldDirty)
 
   const upkeep = await queue.work<unknown>(queues.upkeep, async (job, context) => {
     const { task } = upkeepSchema.parse(job.payload)
@@ -69,12 +73,13 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
       case 'reclaim':
         await log.reclaim?.()
         return {}
-      case 'retention': {
-        // Days are folded before their events go.
-        await foldNow()
-        const expired = await expireEvents(store, job, context, { months: parts.retentionMonths, now: now() })
-        return { ...expired, ...(await forgetIds(store)) }
-      }
+      case 'retention':
+        return alone(async () => {
+          // Days are folded before their events go.
+          await foldDirty()
+          const expired = await expireEvents(store, job, context, { months: parts.retentionMonths, now: now() })
+          return { ...expired, ...(await forgetIds(store)) }
+        })
     }
   })
 
@@ -102,7 +107,7 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
           now,
         })
       case 'replay':
-        return replayFailed(store, replayPayloadSchema.parse(payload), { now, signal: context.signal })
+        return alone(() => replayFailed(store, replayPayloadSchema.parse(payload), { now, signal: context.signal }))
       case 'backup':
         return backup(own, context, { ...parts.backup, store })
       case 'fold':

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import type { Store } from './open.ts'
 import { readQuery } from './queries.ts'
 
@@ -40,17 +41,26 @@ const bounds = (days: readonly DeploymentDay[]): { deployments: string[]; from: 
   }
 }
 
+const versionsPerMs = 1 << 20
+
+/** A version above every one that counts. Two folds that begin at once get two: equal ones would add their rows up. */
+async function nextVersion(store: Store, now: number): Promise<string> {
+  const [latest] = await store.query<{ version: string }>('SELECT max(version) AS version FROM day_marks')
+  const after = BigInt(latest?.version ?? 0) / BigInt(versionsPerMs) + 1n
+  const ms = after > now ? after : BigInt(now)
+  return String(ms * BigInt(versionsPerMs) + BigInt(randomInt(versionsPerMs)))
+}
+
 /**
  * Folds days anew from their events. Marks are read before the events (`dirtyDays`) and written with the fold's version last:
- * an event that arrives meanwhile leaves the day dirty. May be cut off and repeated at any line.
+ * an event that arrives meanwhile leaves the day dirty. May be cut off and repeated at any line, and run beside another.
  * @param version greater than that of any earlier fold of these days (Unix milliseconds).
  */
 export async function foldDays(store: Store, days: readonly MarkedDay[], options: { version: number }): Promise<void> {
   const ordered = [...days].sort((a, b) => (a.local_day < b.local_day ? -1 : 1))
   for (let start = 0; start < ordered.length; start += chunkSize) {
     const chunk = ordered.slice(start, start + chunkSize)
-    const [latest] = await store.query<{ version: string }>('SELECT max(version) AS version FROM day_marks')
-    const version = Math.max(options.version, Number(latest?.version ?? 0) + 1)
+    const version = await nextVersion(store, options.version)
     const parameters = {
       ...bounds(chunk),
       version,
@@ -76,11 +86,19 @@ export async function foldDays(store: Store, days: readonly MarkedDay[], options
   await dropOldVersions(store)
 }
 
-/** Removes the rows of folds that no longer count: those of an older version, or of a fold that was cut off. */
+/**
+ * Removes the rows of folds that no longer count: those below the version that day_marks names. Those above it belong to
+ * a fold that is under way, or was cut off: the day's next fold is above them.
+ */
 async function dropOldVersions(store: Store): Promise<void> {
   for (const name of foldNames) {
     await store.command(
-      `DELETE FROM fold_${name} WHERE (deployment, local_day, version) NOT IN (SELECT deployment, local_day, max(version) FROM day_marks GROUP BY deployment, local_day)`,
+      `DELETE FROM fold_${name} WHERE (deployment, local_day, version) IN
+       (
+         SELECT deployment, local_day, version FROM fold_${name}
+         INNER JOIN (SELECT deployment, local_day, max(version) AS current FROM day_marks GROUP BY deployment, local_day) AS marked USING (deployment, local_day)
+         WHERE version < current
+       )`,
     )
   }
 }
@@ -99,15 +117,16 @@ export async function checkFolds(store: Store): Promise<FoldDifference[]> {
   const differences: FoldDifference[] = []
   for (const name of foldNames) {
     const clean =
-      '(deployment, local_day, version) IN (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))'
+      'FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date})'
     const rows = await store.query<FoldDifference>(
       `SELECT deployment, local_day, {name:String} AS fold FROM
        (
-         SELECT deployment, local_day, tuple(${folds[name]}) AS row, 1 AS side FROM fold_${name} WHERE ${clean}
+         SELECT deployment, local_day, tuple(${folds[name]}) AS row, 1 AS side FROM fold_${name}
+         WHERE (deployment, local_day, version) IN (SELECT deployment, local_day, version ${clean})
          UNION ALL
          SELECT deployment, local_day, tuple(${folds[name]}) AS row, -1 AS side
          FROM raw_${name}(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 1)
-         WHERE (deployment, local_day) IN (SELECT deployment, local_day FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))
+         WHERE (deployment, local_day) IN (SELECT deployment, local_day ${clean})
        )
        GROUP BY deployment, local_day, row HAVING sum(side) != 0 LIMIT 100`,
       { ...range, name },

@@ -246,6 +246,19 @@ describe('folds', () => {
     expect([await valueOf('page_views'), await checkFolds(engine.store)]).toEqual([0, []])
   })
 
+  test('that run two at once leave no clean day without its sums', async () => {
+    for (let round = 0; round < 8; round++) {
+      await insert([makeRecord({ at: noon }), makeRecord({ at: noon, deployment: 'b' })])
+      // The second begins while the first is at another of its statements in every round.
+      const second = async (): Promise<void> => {
+        for (let query = 0; query < 2 * round; query++) await engine.store.ping()
+        await foldAll()
+      }
+      await Promise.all([foldAll(), second()])
+      expect([round, await checkFolds(engine.store), await valueOf('page_views')]).toEqual([round, [], round + 1])
+    }
+  }, 180_000)
+
   test('leave open days alone', async () => {
     await insert([makeRecord({ at: noon })])
     expect(await dirtyDays(engine.store, () => day)).toEqual([])

@@ -239,6 +239,14 @@ describe('the ledger checker', () => {
     expect(await faults()).toEqual(['foldDifferences', 'dayDifferences'])
   })
 
+  test('expects no fold of a closed day to be what its events say: retention took them', async () => {
+    await store.command(
+      'INSERT INTO day_marks (deployment, local_day, closed) SELECT DISTINCT deployment, local_day, 1 FROM day_marks',
+    )
+    await store.command('DELETE FROM events WHERE id = (SELECT min(id) FROM events)')
+    expect(await faults()).toEqual(['lost', 'ledgerDifference'])
+  })
+
   test('finds a batch that the ledger does not know', async () => {
     await store.command('DELETE FROM ledger WHERE base = 150')
     expect(await faults()).toEqual(['ledgerDifference', 'ledgerGaps'])

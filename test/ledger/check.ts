@@ -68,12 +68,12 @@ const storedEvents = `
          toUInt8(JSONExtractUInt(record, 'rating')), 1
   FROM failed_events WHERE replayed_at IS NULL`
 
-/** Clean days, and those of them where the fold's page views and visitors are not what a plain count of events gives. */
+/** Clean days that have all their events, and those of them where the fold's page views and visitors are not what a plain count of events gives. */
 const countedDays = `
   SELECT deployment, toString(local_day) AS day, folded.views != counted.views OR folded.visitors != counted.visitors AS differs
   FROM
   (
-    SELECT deployment, local_day, max(version) AS version FROM day_marks GROUP BY deployment, local_day HAVING sum(marks) = max(folded)
+    SELECT deployment, local_day, max(version) AS version FROM day_marks GROUP BY deployment, local_day HAVING sum(marks) = max(folded) AND max(closed) = 0
   ) AS clean
   LEFT JOIN
   (

@@ -2,9 +2,8 @@ import { topics } from '@footfall/contracts/event'
 import type { EventLog, StoredRecord } from '@footfall/event-log'
 import type { Job, JobContext } from '@footfall/job-queue'
 import type { Store } from '@footfall/store/open'
-import { readQuery } from '@footfall/store/queries'
-import { toDateTime } from '@footfall/store/rows'
 import * as z from 'zod'
+import { removeRows, type RemovalCounts } from './removal.ts'
 
 const day = z.iso.date()
 export const erasePayloadSchema = z.strictObject({
@@ -13,7 +12,7 @@ export const erasePayloadSchema = z.strictObject({
   from: day.default('1970-01-01'),
   to: day.default('2149-06-06'),
 })
-const checkpointSchema = z.object({ end: z.number(), counted: z.boolean() })
+const checkpointSchema = z.object({ end: z.number() })
 
 /** What erasure needs of the log beyond the port: an engine that cannot rewrite lets its retention do it. */
 export interface RewritableLog extends EventLog {
@@ -25,6 +24,9 @@ export interface EraseParts {
   readonly log: RewritableLog
   /** Resolves once the log is consumed up to this offset in every partition. */
   readonly consumedTo: (end: number, signal: AbortSignal) => Promise<void>
+  /** Runs work while nothing else changes the store's tables but the consumer. */
+  readonly alone: <Result>(work: () => Promise<Result>) => Promise<Result>
+  readonly timeZoneOf: (deployment: string) => string
   readonly refold: () => Promise<void>
   readonly now: () => number
 }
@@ -35,45 +37,27 @@ const recordSchema = z.object({ deployment: z.string(), local_day: z.string() })
  * Erases a deployment or a period of it from store, log and folds. Counted before anything goes, so that the ledger
  * still adds up; every step may be repeated.
  */
-export async function erase(
-  job: Job,
-  context: JobContext,
-  parts: EraseParts,
-): Promise<{ events: number; failed: number }> {
+export async function erase(job: Job, context: JobContext, parts: EraseParts): Promise<RemovalCounts> {
   const { store, log } = parts
   const payload = erasePayloadSchema.parse(job.payload)
   const known = checkpointSchema.safeParse(job.progress?.checkpoint)
   const states = await log.partitions(topics.events)
   const end = known.success ? known.data.end : Math.max(0, ...states.map((state) => state.end))
-  await context.progress({
-    done: 0,
-    total: 4,
-    note: 'waiting for the consumer',
-    checkpoint: { end, counted: known.success && known.data.counted },
-  })
-  await parts.consumedTo(end, context.signal)
+  const progress = (done: number, note: string): Promise<void> =>
+    context.progress({ done, total: 4, note, checkpoint: { end } })
 
-  const bounds = { ...payload, log_id: log.logId, end }
-  let counts = { events: 0, failed: 0 }
-  if (!(known.success && known.data.counted)) {
-    const [row] = await store.query<{ events: string; failed: string }>(readQuery('count-erased'), bounds)
-    counts = { events: Number(row?.events ?? 0), failed: Number(row?.failed ?? 0) }
-    await store.insert(
-      'removals',
-      ['job', 'kind', 'deployment', 'events', 'failed', 'at'],
-      [[job.id, 'erased', payload.deployment, counts.events, counts.failed, toDateTime(parts.now())]],
-      null,
-    )
-    await context.progress({ done: 1, total: 4, note: 'erasing from the store', checkpoint: { end, counted: true } })
-  }
-  await store.command(readQuery('erase-ids'), bounds)
-  await store.command(readQuery('erase-events'), bounds)
-  await store.command(readQuery('erase-failed-events'), bounds)
-  await store.command(
-    'ALTER TABLE refusals DELETE WHERE deployment = {deployment:String} AND toDate(minute) BETWEEN {from:Date} AND {to:Date}',
-    { deployment: payload.deployment, from: payload.from, to: payload.to },
-  )
-  await context.progress({ done: 2, total: 4, note: 'erasing from the log', checkpoint: { end, counted: true } })
+  await progress(0, 'waiting for the consumer')
+  await parts.consumedTo(end, context.signal)
+  await progress(1, 'erasing from the store')
+  const bounds = {
+    ...payload,
+    kind: 'erased',
+    time_zone: parts.timeZoneOf(payload.deployment),
+    log_id: log.logId,
+    end,
+  } as const
+  const counts = await parts.alone(() => removeRows(store, `erased:${job.id}`, bounds, parts.now()))
+  await progress(2, 'erasing from the log')
   if (log.rewrite) {
     const keep = ({ offset, value }: StoredRecord): boolean => {
       if (offset >= end) return true
@@ -89,9 +73,8 @@ export async function erase(
     }
     for (const { partition } of states) await log.rewrite(topics.events, partition, keep)
   }
-  await context.progress({ done: 3, total: 4, note: 'folding again', checkpoint: { end, counted: true } })
-  await store.command(readQuery('mark-days'), { deployment: payload.deployment, from: payload.from, to: payload.to })
+  await progress(3, 'folding again')
   await parts.refold()
-  await context.progress({ done: 4, total: 4, checkpoint: { end, counted: true } })
+  await context.progress({ done: 4, total: 4, checkpoint: { end } })
   return counts
 }

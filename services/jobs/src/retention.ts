@@ -1,11 +1,8 @@
-import type { Job, JobContext } from '@footfall/job-queue'
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
-import { toDateTime } from '@footfall/store/rows'
 import { deduplicationWindowMs } from '@footfall/contracts/event'
-import * as z from 'zod'
+import { removeRows } from './removal.ts'
 
-const checkpointSchema = z.object({ before: z.number(), counted: z.boolean() })
 const dayMs = 86_400_000
 
 /** The moment `months` before an instant. */
@@ -20,48 +17,29 @@ export function monthsBefore(at: number, months: number): number {
 }
 
 /**
- * Takes out single events past their time; daily sums stay. They are counted before they go, and the count is kept
- * under the job's id, so a run that is cut off and repeated writes the same numbers.
+ * Takes out single events past their time; the sums of their days stay and are closed: folded before (by the caller, who
+ * lets nothing else run meanwhile), never again after. A removal is named after the day before which events go, so a run
+ * that was cut off is finished by any later one, with the numbers that it counted.
  */
 export async function expireEvents(
   store: Store,
-  job: Job,
-  context: JobContext,
   options: { months: number; now: number },
-): Promise<{ events: number }> {
-  const known = checkpointSchema.safeParse(job.progress?.checkpoint)
-  const before = known.success ? known.data.before : monthsBefore(options.now, options.months)
-  await context.progress({ done: 0, total: 2, checkpoint: { before, counted: known.success && known.data.counted } })
-  let events = 0
-  if (!(known.success && known.data.counted)) {
-    const rows = await store.query<{ deployment: string; events: string; failed: string }>(readQuery('count-expired'), {
-      before,
-    })
-    events = rows.reduce((sum, row) => sum + Number(row.events), 0)
-    await store.insert(
-      'removals',
-      ['job', 'kind', 'deployment', 'events', 'failed', 'at'],
-      rows.map((row) => [job.id, 'expired', row.deployment, row.events, row.failed, toDateTime(options.now)]),
-      null,
-    )
-    await context.progress({ done: 1, total: 2, checkpoint: { before, counted: true } })
-  }
-  for (const table of ['events', 'failed_events']) {
-    await store.command(`ALTER TABLE ${table} DELETE WHERE received_at < fromUnixTimestamp64Milli({before:Int64})`, {
-      before,
-    })
-  }
-  await context.progress({ done: 2, total: 2, checkpoint: { before, counted: true } })
-  return { events }
+): Promise<{ events: number; failed: number }> {
+  const day = new Date(monthsBefore(options.now, options.months)).toISOString().slice(0, 10)
+  const before = Date.parse(`${day}T00:00:00Z`)
+  await store.command(readQuery('close-days'), { before })
+  return removeRows(store, `expired:${day}`, { kind: 'expired', before }, options.now)
 }
 
 /**
  * Drops ids that no retry can meet any more: days before the deduplication window, counted back from what was consumed
- * and not from the wall clock, with a day to spare. Imports stay.
+ * of this log and not from the wall clock, with a day to spare. Imports stay.
+ * @param logId a former log is consumed no further: it would keep every id for ever.
  */
-export async function forgetIds(store: Store): Promise<{ dropped: string[] }> {
+export async function forgetIds(store: Store, logId: string): Promise<{ dropped: string[] }> {
   const [consumed] = await store.query<{ until: string | null }>(
-    'SELECT toUnixTimestamp64Milli(min(until)) AS until FROM (SELECT log_id, partition, max(received_to) AS until FROM ledger GROUP BY log_id, partition)',
+    'SELECT toUnixTimestamp64Milli(min(until)) AS until FROM (SELECT partition, max(received_to) AS until FROM ledger WHERE log_id = {logId:String} GROUP BY partition)',
+    { logId },
   )
   const until = Number(consumed?.until ?? 0)
   if (until <= 0) return { dropped: [] }

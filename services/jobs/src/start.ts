@@ -51,7 +51,7 @@ export interface JobsParts {
 export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<void>; foldNow(): Promise<number> }> {
   const { queue, store, log, logger, now } = parts
   const localTime = createLocalClock()
-  // Folds, retention and replays: two of them at once would see each other's work half done.
+  // Folds, removals and replays: two of them at once would see each other's work half done.
   const alone = createTurns()
 
   const foldDirty = async (): Promise<number> => {
@@ -65,7 +65,7 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
   /** Folds every day that has ended and changed since its last fold; resolves to how many. */
   const foldNow = (): Promise<number> => alone(foldDirty)
 
-  const upkeep = await queue.work<unknown>(queues.upkeep, async (job, context) => {
+  const upkeep = await queue.work<unknown>(queues.upkeep, async (job) => {
     const { task } = upkeepSchema.parse(job.payload)
     switch (task) {
       case 'fold':
@@ -77,8 +77,8 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
         return alone(async () => {
           // Days are folded before their events go.
           await foldDirty()
-          const expired = await expireEvents(store, job, context, { months: parts.retentionMonths, now: now() })
-          return { ...expired, ...(await forgetIds(store)) }
+          const expired = await expireEvents(store, { months: parts.retentionMonths, now: now() })
+          return { ...expired, ...(await forgetIds(store, log.logId)) }
         })
     }
   })
@@ -103,6 +103,8 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
           store,
           log,
           consumedTo: parts.consumedTo,
+          alone,
+          timeZoneOf: (id) => parts.findDeployment(id)?.time_zone ?? 'UTC',
           refold: async () => void (await foldNow()),
           now,
         })

@@ -43,8 +43,8 @@ CREATE TABLE IF NOT EXISTS events
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (deployment, local_day, visitor, at)
--- The hard cap; the retention job removes rows earlier and counts them.
-TTL toDateTime(received_at) + INTERVAL 25 MONTH
+-- The hard cap. A month beyond the longest retention: the job takes rows out earlier, and counts them first.
+TTL toDateTime(received_at) + INTERVAL 26 MONTH
 SETTINGS non_replicated_deduplication_window = 20000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1;
 
 -- Accepted records that could not become events; a cleaned record, never what was sent.
@@ -65,7 +65,7 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (deployment, received_at, offset)
 -- What could not be read has no time of its own, and must not go uncounted.
-TTL toDateTime(received_at) + INTERVAL 25 MONTH DELETE WHERE reason != 'invalid_record'
+TTL toDateTime(received_at) + INTERVAL 26 MONTH DELETE WHERE reason != 'invalid_record'
 SETTINGS non_replicated_deduplication_window = 20000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Which ids are taken. Days are dropped by the retention job once the log is consumed past them, never by the wall
@@ -75,6 +75,8 @@ CREATE TABLE IF NOT EXISTS event_ids
     id FixedString(16) DEFAULT unhex(hex),
     hex String EPHEMERAL,
     deployment LowCardinality(String),
+    -- Of the event, which may be gone by now: erasure of a period takes its import ids along.
+    local_day Date,
     received_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     kept_for_ever Bool,
     log_id LowCardinality(String),
@@ -117,24 +119,31 @@ CREATE TABLE IF NOT EXISTS day_marks
     local_day Date,
     marks SimpleAggregateFunction(sum, UInt64),
     folded SimpleAggregateFunction(max, UInt64),
-    version SimpleAggregateFunction(max, UInt64)
+    version SimpleAggregateFunction(max, UInt64),
+    -- Retention took events out of it or of a day beside it: its fold stays as it is, whatever comes.
+    closed SimpleAggregateFunction(max, UInt8)
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (deployment, local_day)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
--- Rows that retention or erasure took out, counted before they went.
+-- Rows that retention or erasure take out: counted once, before the first goes. What was cut off (not `done`) is finished,
+-- as its bounds say, before anything else is counted.
 CREATE TABLE IF NOT EXISTS removals
 (
-    job String,
+    -- Names what goes: expired:2025-10-24 (everything received before that day), erased:JOB.
+    removal String,
     kind Enum8('expired' = 0, 'erased' = 1),
     deployment LowCardinality(String),
     events UInt64,
     failed UInt64,
-    at DateTime64(3, 'UTC')
+    at DateTime64(3, 'UTC'),
+    -- JSON: parameters of the statements that take the rows out.
+    bounds String,
+    done Bool
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (job, deployment)
+ORDER BY (removal, deployment)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Refused events per minute; never part of the ledger.

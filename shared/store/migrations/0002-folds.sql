@@ -52,19 +52,19 @@ CREATE TABLE IF NOT EXISTS fold_journeys
 ENGINE = MergeTree
 ORDER BY (deployment, local_day, journey, version);
 
--- Days whose fold has seen every mark, with the version that counts.
+-- Days whose fold counts, with its version: it has seen every mark, or the day is closed.
 CREATE OR REPLACE VIEW clean_days AS
-SELECT deployment, local_day, max(version) AS version FROM day_marks
+SELECT deployment, local_day, max(version) AS version, max(closed) AS is_closed FROM day_marks
 WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
 GROUP BY deployment, local_day
-HAVING sum(marks) = max(folded);
+HAVING is_closed OR sum(marks) = max(folded);
 
 -- Days to read from events: those without a current fold, or every day that has events.
 CREATE OR REPLACE VIEW raw_days AS
 SELECT deployment, local_day FROM day_marks
 WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date}
 GROUP BY deployment, local_day
-HAVING {all_days:UInt8} = 1 OR sum(marks) != max(folded);
+HAVING {all_days:UInt8} = 1 OR (sum(marks) != max(folded) AND max(closed) = 0);
 
 -- Sessions are derived: a visitor's events of a day, cut where more than 30 minutes pass.
 CREATE OR REPLACE VIEW raw_sessions AS

@@ -1,5 +1,6 @@
 -- What an erasure is about to take out; rows that arrive while it runs lie at or beyond `end` and stay.
 SELECT
+    {deployment:String} AS deployment,
     (
         SELECT count() FROM events
         WHERE deployment = {deployment:String} AND local_day BETWEEN {from:Date} AND {to:Date}

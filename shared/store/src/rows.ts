@@ -136,6 +136,7 @@ export function toFailedRow(
 export const idColumns = [
   'hex',
   'deployment',
+  'local_day',
   'received_at',
   'kept_for_ever',
   'log_id',
@@ -149,6 +150,7 @@ export function toIdRow(record: EventRecord, position: LogPosition): unknown[] {
   return [
     record.id.replaceAll('-', ''),
     record.deployment,
+    clampDay(record.local_day),
     toDateTime(record.received_at),
     record.source === 'import',
     position.logId,

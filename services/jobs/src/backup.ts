@@ -17,7 +17,9 @@ export const backupPayloadSchema = z.strictObject({
 
 export interface BackupParts {
   readonly store: Store
-  /** Holds the consumer between two batches, so that the store's tables are of one moment. */
+  /** Runs work while nothing else changes the store's tables but the consumer. */
+  readonly alone: <Result>(work: () => Promise<Result>) => Promise<Result>
+  /** Holds the consumer between two batches. */
   readonly pause: () => Promise<() => void>
   /** Copies the log as it is now; it takes events meanwhile. */
   readonly copyLog: (directory: string) => Promise<unknown>
@@ -27,7 +29,8 @@ export interface BackupParts {
   readonly now: () => number
 }
 
-async function sha256(file: string): Promise<string> {
+/** SHA-256 of a file of any size, in hex. */
+export async function hashFile(file: string): Promise<string> {
   const digest = createHash('sha256')
   await pipeline(createReadStream(file), digest)
   return digest.digest('hex')
@@ -42,8 +45,9 @@ async function listFiles(directory: string): Promise<string[]> {
 }
 
 /**
- * Writes a whole backup below `backups`: the store at a moment between two batches, then the log, which holds at least
- * what the store has. Events that arrive meanwhile are in the log's part or not at all, never halfway.
+ * Writes a whole backup below `backups`: the store at one moment (between two batches, while nothing folds or removes),
+ * then the log, which holds at least what the store has. Events that arrive meanwhile are in the log's part or not at all,
+ * never halfway.
  */
 export async function backup(
   job: Job,
@@ -57,15 +61,18 @@ export async function backup(
   await mkdir(building, { recursive: true, mode: 0o700 })
 
   await context.progress({ done: 0, total: 3, note: 'the store' })
-  const resume = await parts.pause()
-  try {
-    // The path is ours: name and folder hold no quote.
-    await parts.store.command(`BACKUP DATABASE footfall TO File('${join(building, 'store.tar.zst')}')`)
-  } finally {
-    resume()
-  }
-  await context.progress({ done: 1, total: 3, note: 'the log' })
-  await parts.copyLog(join(building, 'log'))
+  await parts.alone(async () => {
+    // Held until the log is copied too: what is consumed after the store's copy might be reclaimed, and in neither.
+    const resume = await parts.pause()
+    try {
+      // The path is ours: name and folder hold no quote.
+      await parts.store.command(`BACKUP DATABASE footfall TO File('${join(building, 'store.tar.zst')}')`)
+      await context.progress({ done: 1, total: 3, note: 'the log' })
+      await parts.copyLog(join(building, 'log'))
+    } finally {
+      resume()
+    }
+  })
   for (const file of parts.files) {
     await copyFile(file, join(building, basename(file))).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error
@@ -75,7 +82,7 @@ export async function backup(
   const files = await listFiles(building)
   const listed: { path: string; bytes: number; sha256: string }[] = []
   for (const file of files)
-    listed.push({ path: relative(building, file), bytes: (await stat(file)).size, sha256: await sha256(file) })
+    listed.push({ path: relative(building, file), bytes: (await stat(file)).size, sha256: await hashFile(file) })
   const handle = await open(join(building, 'backup.json'), 'w', 0o600)
   try {
     await handle.writeFile(

@@ -40,7 +40,7 @@ export interface JobsParts {
   readonly deployments: () => readonly Deployment[]
   readonly findDeployment: (id: string) => Deployment | null
   readonly consumedTo: (end: number, signal: AbortSignal) => Promise<void>
-  readonly backup: Omit<BackupParts, 'store'>
+  readonly backup: Omit<BackupParts, 'store' | 'alone'>
   readonly importSecretsFile: string
   readonly retentionMonths: number
   readonly foldEveryMs?: number
@@ -51,7 +51,7 @@ export interface JobsParts {
 export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<void>; foldNow(): Promise<number> }> {
   const { queue, store, log, logger, now } = parts
   const localTime = createLocalClock()
-  // Folds, removals and replays: two of them at once would see each other's work half done.
+  // Folds, removals, replays and backups: two of them at once would see each other's work half done.
   const alone = createTurns()
 
   const foldDirty = async (): Promise<number> => {
@@ -111,7 +111,7 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
       case 'replay':
         return alone(() => replayFailed(store, replayPayloadSchema.parse(payload), { now, signal: context.signal }))
       case 'backup':
-        return backup(own, context, { ...parts.backup, store })
+        return backup(own, context, { ...parts.backup, store, alone })
       case 'fold':
         return { days: await foldNow() }
       case 'demo':

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -9,6 +8,7 @@ import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import { superviseEmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { hashFile } from '@footfall/jobs/backup'
 import { migrate } from '@footfall/store/migrate'
 import { openStore, type Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
@@ -23,7 +23,7 @@ const manifestSchema = z.object({
 })
 
 /** Refuses a backup that is not whole. */
-async function checkBackup(directory: string): Promise<z.infer<typeof manifestSchema>> {
+export async function checkBackup(directory: string): Promise<z.infer<typeof manifestSchema>> {
   const file = join(directory, 'backup.json')
   if (!existsSync(file))
     throw new PipelineError(
@@ -32,8 +32,7 @@ async function checkBackup(directory: string): Promise<z.infer<typeof manifestSc
     )
   const manifest = manifestSchema.parse(JSON.parse(await readFile(file, 'utf8')))
   for (const { path, sha256 } of manifest.files) {
-    const found = await readFile(join(directory, path)).catch(() => null)
-    if (!found || createHash('sha256').update(found).digest('hex') !== sha256)
+    if ((await hashFile(join(directory, path)).catch(() => null)) !== sha256)
       throw new PipelineError(
         'INVALID_REQUEST',
         `${path} of the backup is missing or was changed. Nothing was restored.`,
@@ -52,12 +51,7 @@ async function withStore<Result>(
     backupsDirectory: backups,
     memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
   })
-  const store = openStore({
-    url: `${engine.url}/footfall`,
-    user: engine.user,
-    password: engine.password,
-    requestTimeoutMs: 3_600_000,
-  })
+  const store = openStore({ url: `${engine.url}/footfall`, user: engine.user, password: engine.password })
   try {
     return await work(store)
   } finally {

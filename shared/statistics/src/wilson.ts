@@ -11,5 +11,9 @@ export function wilsonInterval(successes: number, trials: number, z = z95): { lo
   const denominator = 1 + (z * z) / trials
   const centre = (p + (z * z) / (2 * trials)) / denominator
   const half = (z * Math.sqrt((p * (1 - p)) / trials + (z * z) / (4 * trials * trials))) / denominator
-  return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) }
+  // At the ends the formula gives exactly 0 and 1, its rounding not.
+  return {
+    low: successes === 0 ? 0 : Math.max(0, centre - half),
+    high: successes === trials ? 1 : Math.min(1, centre + half),
+  }
 }

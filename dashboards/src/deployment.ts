@@ -118,8 +118,8 @@ export const deploymentBoard: Board = {
         },
         {
           id: 'bounce-rate',
-          title: 'One-page visits',
-          description: 'Share of visits with one page view and nothing else.',
+          title: 'Visits of one event',
+          description: 'Share of visits that did one thing, mostly opening a page, and ended.',
           shape: 'stat',
           metric: 'bounce_rate',
           unit: 'ratio',

@@ -81,7 +81,7 @@ const countedDays = `
   ) AS folded USING (deployment, local_day, version)
   LEFT JOIN
   (
-    SELECT deployment, local_day, countIf(name = 'page_view') AS views, uniqExactIf(visitor, visitor != 0) AS visitors
+    SELECT deployment, local_day, countIf(name = 'page_view') AS views, uniqExactIf(visitor, visitor != 0 AND name NOT IN ('web_vital', 'engagement', 'error')) AS visitors
     FROM events WHERE NOT test AND NOT bot GROUP BY deployment, local_day
   ) AS counted USING (deployment, local_day)`
 

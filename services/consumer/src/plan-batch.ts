@@ -1,8 +1,8 @@
 import { failReasons, type FailReason } from '@footfall/contracts/drop-reason'
 import { deduplicationWindowMs, readEventRecord, type EventRecord } from '@footfall/contracts/event'
-import { shiftDay } from '@footfall/enrichment/local-time'
 import type { StoredRecord } from '@footfall/event-log'
 import { toDateTime, toEventRow, toFailedRow, toIdRow, type LogPosition } from '@footfall/store/rows'
+import { touchedDays } from '@footfall/store/touched-days'
 
 /** A record of the log, read; `event` is null when it could not be. */
 export interface ReadRecord extends StoredRecord {
@@ -22,7 +22,7 @@ export interface BatchPlan {
   readonly failed: { offset: number; row: unknown[] }[]
   readonly ids: unknown[][]
   readonly ledger: unknown[][]
-  /** Every (deployment, day) that gets a row. */
+  /** Every (deployment, day) whose numbers a row may change. */
   readonly days: [deployment: string, day: string][]
   readonly counts: { read: number; stored: number; failed: number; deduplicated: number; poison: number }
 }
@@ -71,7 +71,7 @@ export function planBatch(
   const seen = new Map<string, EarlierCopy[]>()
   const counts = { read: 0, stored: 0, failed: 0, deduplicated: 0, poison: 0 }
   const byDeployment = new Map<string, DeploymentCounts>()
-  const days = new Map<string, [string, string]>()
+  const stored: EventRecord[] = []
   const events: BatchPlan['events'] = []
   const failed: BatchPlan['failed'] = []
   const ids: unknown[][] = []
@@ -133,12 +133,7 @@ export function planBatch(
       events.push({ offset, row: toEventRow(event, position) })
       ofDeployment.stored++
       counts.stored++
-      days.set(`${event.local_day}${event.deployment}`, [event.deployment, event.local_day])
-      if (event.name === 'journey_complete') {
-        // It may complete a journey of the day before, whose fold then is no longer current.
-        const before = shiftDay(event.local_day, -1)
-        days.set(`${before}${event.deployment}`, [event.deployment, before])
-      }
+      stored.push(event)
     }
   }
 
@@ -155,5 +150,5 @@ export function planBatch(
     found.conflicting,
     toDateTime(found.receivedTo),
   ])
-  return { events, failed, ids, ledger, days: [...days.values()], counts }
+  return { events, failed, ids, ledger, days: touchedDays(stored), counts }
 }

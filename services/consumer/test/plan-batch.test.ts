@@ -44,12 +44,12 @@ describe('what becomes of a batch', () => {
     expect(planBatch(toRead([record, { ...record, deployment: 'b' }]), new Map(), range).counts.stored).toBe(2)
   })
 
-  test('marks the day before a completion too: it may complete a journey begun then', () => {
-    const record = makeRecord({ at, name: 'journey_complete', journey: 'pay' })
-    expect(planBatch(toRead([record]), new Map(), range).days).toEqual([
-      ['a', '2026-01-10'],
-      ['a', '2026-01-09'],
-    ])
+  test.each([
+    ['journey_start', ['2026-01-10', '2026-01-11']],
+    ['journey_complete', ['2026-01-10', '2026-01-11', '2026-01-09']],
+  ])('marks the days whose numbers a %s can change', (name, days) => {
+    const record = makeRecord({ at, name, journey: 'pay' })
+    expect(planBatch(toRead([record]), new Map(), range).days).toEqual(days.map((day) => ['a', day]))
   })
 
   test('writes a ledger row for a range without records, so that the store knows it was consumed', () => {

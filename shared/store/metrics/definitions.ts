@@ -16,12 +16,15 @@ export interface MetricDefinition {
   readonly combine: 'sum' | 'ratio' | 'mean of days'
   /** A share of independent trials gets a Wilson interval. */
   readonly interval: boolean
+  /** Attributed to the day a journey was started, and so final only a day later. */
+  readonly ofJourneys: boolean
   /** Why there is no value when there is nothing to divide by. */
   readonly reason?: string
 }
 
 const people = 'Visits by people; the time is that of the deployment.'
 const noise = 'Known bots; test environments, test origins and localhost; visitors who object.'
+const passive = 'Passive events (web_vital, engagement, error)'
 const ours = 'Footfall'
 const gds = 'GOV.UK Service Manual'
 
@@ -42,6 +45,7 @@ const series = (
   shape: 'series',
   combine: 'sum',
   interval: false,
+  ofJourneys: false,
   ...more,
 })
 const share = (
@@ -62,13 +66,18 @@ export const metricDefinitions: readonly MetricDefinition[] = [
   series(
     'daily_visitors',
     'Daily visitors',
-    'Different visitors of a day, in one deployment. Over more than a day: the mean per day, with the number of days as n. Never the number of different people over a longer time: a visitor is not known again on another day.',
-    { combine: 'mean of days', exclusions: `${noise} Views whose visitor is not known (see visitor coverage).` },
+    'Different visitors of a day, in one deployment. Over more than a day: the mean per day since measuring began, with the number of days as n. Never the number of different people over a longer time: a visitor is not known again on another day.',
+    {
+      combine: 'mean of days',
+      exclusions: `${noise} ${passive}; views whose visitor is not known (see visitor coverage).`,
+    },
   ),
   series('sessions', 'Sessions', 'A visitor’s events of a day, cut where 30 minutes pass without one.', {
-    exclusions: `${noise} Passive events (web_vital, engagement, error); views whose visitor is not known.`,
+    exclusions: `${noise} ${passive}; views whose visitor is not known.`,
   }),
-  share('bounce_rate', 'Bounce rate', 'Sessions of a single event ÷ sessions.', 'no_sessions'),
+  share('bounce_rate', 'Bounce rate', 'Sessions of a single event, whatever its name ÷ sessions.', 'no_sessions', {
+    exclusions: `${noise} ${passive}; views whose visitor is not known.`,
+  }),
   series(
     'session_duration',
     'Session duration',
@@ -87,33 +96,35 @@ export const metricDefinitions: readonly MetricDefinition[] = [
   series(
     'journeys_started',
     'Journeys started',
-    'Journeys that visitors began. A second start with the same id is the same journey; resuming is no start.',
-    { source: gds },
+    'Journeys that visitors began. A second start with the same id on that day or the next is the same journey; resuming is no start.',
+    { source: gds, ofJourneys: true },
   ),
   series(
     'journeys_completed',
     'Journeys completed',
-    'Of the journeys started in the period, those completed by the end of the day after their start, whatever their outcome except failed, abandoned and error. A completion without a known journey id counts for the same visitor’s latest open start of that journey on that day, each start once.',
-    { source: gds },
+    'Of the journeys started in the period, those completed after their start and by the end of the day after it, whatever their outcome except failed, abandoned and error. A completion without a known journey id counts for the same visitor’s latest open start of that journey on that day, each start once. Complete a day later than other numbers.',
+    { source: gds, ofJourneys: true },
   ),
   share(
     'journey_completion_rate',
     'Completion rate',
     'Journeys completed ÷ journeys started, both by the period of the start: never above 100 %.',
     'no_starts',
-    { source: gds },
+    { source: gds, ofJourneys: true },
   ),
   share(
     'journey_joined_share',
     'Completions joined without an id',
     'Completed journeys whose completion was joined to its start by visitor and time ÷ completed journeys.',
     'no_completions',
+    { ofJourneys: true },
   ),
   share(
     'journey_ambiguous_share',
     'Ambiguous completions',
     'Completed journeys that were joined while more than one start was open ÷ completed journeys.',
     'no_completions',
+    { ofJourneys: true },
   ),
   series('rating_count', 'Ratings', 'Number of ratings given.'),
   series('rating_mean', 'Mean rating', 'Mean of the ratings from 1 to 5, over all ratings of the period.', {
@@ -129,13 +140,14 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     interval: true,
     reason: 'no_starts',
     source: gds,
+    ofJourneys: true,
   }),
   top(
     'top_pages',
     'Pages',
     'Page views by path. Query and fragment are cut off; parts that name one thing or person are replaced.',
   ),
-  top('top_entry_pages', 'Entry pages', 'Sessions by the path of their first page.'),
+  top('top_entry_pages', 'Entry pages', 'Sessions by the first path among their events.'),
   top(
     'top_referrers',
     'Referrers',
@@ -161,7 +173,7 @@ export const metricDefinitions: readonly MetricDefinition[] = [
   share(
     'beacon_loss',
     'Beacons lost',
-    'Numbers missing from the count that each page load keeps ÷ numbers given.',
+    'Numbers missing from the count that each page load keeps ÷ numbers given. A page that was open at midnight counts anew from its first number of the day.',
     'no_numbered_events',
   ),
   top('refused_events', 'Refused events', 'Events that were refused, by reason (UTC days).', {

@@ -72,7 +72,7 @@ SELECT
     deployment,
     local_day,
     visitor,
-    arraySort(groupArray((at, if(name = 'page_view', path, '')))) AS steps,
+    arraySort(groupArray((at, path))) AS steps,
     arraySplit((step, place) -> place > 1 AND dateDiff('millisecond', steps[place - 1].1, step.1) > 1800000, steps, arrayEnumerate(steps)) AS visits
 FROM events
 WHERE (deployment, local_day) IN
@@ -89,7 +89,7 @@ SELECT
     views_with_visitor,
     bot_events,
     corrected_events,
-    visitors,
+    derived.visitors AS visitors,
     derived.sessions AS sessions,
     derived.bounces AS bounces,
     derived.session_seconds AS session_seconds,
@@ -110,7 +110,6 @@ FROM
         toUInt32(countIf(NOT bot AND name = 'page_view' AND visitor != 0)) AS views_with_visitor,
         toUInt32(countIf(bot)) AS bot_events,
         toUInt32(countIf(NOT bot AND clock_corrected)) AS corrected_events,
-        toUInt32(uniqExactIf(visitor, NOT bot AND visitor != 0)) AS visitors,
         toUInt32(countIf(NOT bot AND rating = 1)) AS rating_1,
         toUInt32(countIf(NOT bot AND rating = 2)) AS rating_2,
         toUInt32(countIf(NOT bot AND rating = 3)) AS rating_3,
@@ -127,6 +126,7 @@ LEFT JOIN
     SELECT
         deployment,
         local_day,
+        toUInt32(count()) AS visitors,
         toUInt32(sum(length(visits))) AS sessions,
         toUInt32(sum(arrayCount(session -> length(session) = 1, visits))) AS bounces,
         toUInt64(sum(arraySum(session -> dateDiff('second', session[1].1, session[-1].1), visits))) AS session_seconds
@@ -135,11 +135,29 @@ LEFT JOIN
 ) AS derived USING (deployment, local_day)
 LEFT JOIN
 (
-    -- `seq` counts within a page load, so what is missing below the highest was lost on its way.
-    SELECT deployment, local_day, toUInt32(sum(highest + 1)) AS expected, toUInt32(sum(received)) AS received
+    -- `seq` counts within a page load, so what is missing below the highest was lost on its way. A page that was open at
+    -- midnight counts from its lowest of the day: what lies below belongs to the day before.
+    SELECT
+        deployment,
+        local_day,
+        toUInt32(sum(highest + 1 - if(is_continued, lowest, 0))) AS expected,
+        toUInt32(sum(received)) AS received
     FROM
     (
-        SELECT deployment, local_day, page, max(seq) AS highest, uniqExact(seq) AS received
+        SELECT
+            deployment,
+            local_day,
+            page,
+            min(seq) AS lowest,
+            max(seq) AS highest,
+            uniqExact(seq) AS received,
+            (deployment, local_day - 1, page) IN
+            (
+                SELECT deployment, local_day, page FROM events
+                WHERE (deployment, local_day) IN
+                      (SELECT deployment, local_day - 1 FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+                  AND NOT test AND NOT bot AND page != 0
+            ) AS is_continued
         FROM events
         WHERE (deployment, local_day) IN
               (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
@@ -170,59 +188,68 @@ SELECT deployment, local_day, dimension, value, uses, visitors FROM
       AND NOT test AND NOT bot
     GROUP BY deployment, local_day, dimension, value
     UNION ALL
-    SELECT deployment, local_day, 'entry' AS dimension, session[1].2 AS value, toUInt32(count()) AS uses, toUInt32(uniqExact(visitor)) AS visitors
+    SELECT deployment, local_day, 'entry' AS dimension, arrayFirst(step -> step.2 != '', session).2 AS value, toUInt32(count()) AS uses, toUInt32(uniqExact(visitor)) AS visitors
     FROM raw_sessions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
     ARRAY JOIN visits AS session
     WHERE value != ''
     GROUP BY deployment, local_day, value
 );
 
--- Journeys by the day they were started. A completion belongs to the start with its id, up to the end of the next day;
--- one without such a start joins the same visitor's latest open start of that journey and day, each start once.
+-- Journeys by the day they were started. What a day comes to depends on its own steps, the starts of the day before and
+-- the completions of the day after, never on which other days are asked for: a fold of a day alone is that of all together.
+-- A start whose id began the day before is the same journey. A completion belongs to the start with its id, from that
+-- moment to the end of the next day; one without such a start joins the same visitor's latest open start of that journey
+-- and day, each start once.
 CREATE OR REPLACE VIEW raw_journeys AS
 WITH
     steps AS
     (
-        SELECT deployment, local_day, visitor, at, journey, journey_id, name = 'journey_start' AS is_start
-        FROM events
-        WHERE (deployment, local_day) IN
-              (
-                  SELECT deployment, arrayJoin([local_day - 1, local_day, local_day + 1])
-                  FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
-              )
-          AND NOT test AND NOT bot AND journey != ''
-          AND (name = 'journey_start' OR (name = 'journey_complete' AND outcome NOT IN ('failed', 'abandoned', 'error')))
+        SELECT deployment, day, local_day, visitor, at, journey, journey_id, is_start
+        FROM
+        (
+            SELECT deployment, local_day, visitor, at, journey, journey_id, name = 'journey_start' AS is_start
+            FROM events
+            WHERE (deployment, local_day) IN
+                  (SELECT deployment, arrayJoin([local_day - 1, local_day, local_day + 1]) FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+              AND NOT test AND NOT bot AND journey != ''
+              AND (name = 'journey_start' OR (name = 'journey_complete' AND outcome NOT IN ('failed', 'abandoned', 'error')))
+        )
+        ARRAY JOIN if(is_start, [local_day, local_day + 1], [local_day - 1, local_day]) AS day
+        WHERE (deployment, day) IN
+              (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
     ),
     identified AS
     (
         SELECT
             deployment,
+            day,
             journey,
             journey_id,
-            countIf(is_start) AS starts,
+            countIf(is_start) > 0 AS is_known,
+            is_known AND countIf(is_start AND local_day < day) = 0 AS begins,
             minIf(at, is_start) AS start_at,
-            argMinIf(local_day, at, is_start) AS start_day,
-            argMinIf(visitor, at, is_start) AS start_visitor,
-            starts > 0 AND countIf(NOT is_start) > 0 AS is_completed
+            argMinIf(visitor, (at, visitor), is_start) AS start_visitor,
+            countIf(NOT is_start) > 0 AND maxIf(at, NOT is_start) >= start_at AS is_completed,
+            groupArrayIf((at, visitor), NOT is_start AND local_day = day) AS completions
         FROM steps
         WHERE journey_id != ''
-        GROUP BY deployment, journey, journey_id
+        GROUP BY deployment, day, journey, journey_id
     ),
     open_steps AS
     (
-        SELECT deployment, start_day AS local_day, start_visitor AS visitor, journey, start_at AS at, 0 AS is_completion, toUInt8(is_completed) AS is_done
-        FROM identified WHERE starts > 0
+        SELECT deployment, day, start_visitor AS visitor, journey, start_at AS at, 0 AS is_completion, toUInt8(is_completed) AS is_done
+        FROM identified WHERE begins
         UNION ALL
-        SELECT deployment, local_day, visitor, journey, at, 0, 0 FROM steps WHERE is_start AND journey_id = ''
+        SELECT deployment, day, visitor, journey, at, toUInt8(NOT is_start), 0 FROM steps WHERE journey_id = '' AND local_day = day
         UNION ALL
-        SELECT deployment, local_day, visitor, journey, at, 1, 0 FROM steps
-        WHERE NOT is_start AND (journey_id = '' OR (deployment, journey, journey_id) NOT IN (SELECT deployment, journey, journey_id FROM identified WHERE starts > 0))
+        SELECT deployment, day, completion.2, journey, completion.1, 1, 0
+        FROM identified ARRAY JOIN completions AS completion WHERE NOT is_known OR completion.1 < start_at
     ),
     matched AS
     (
         SELECT
             deployment,
-            local_day,
+            day,
             journey,
             countIf(is_completion = 0) AS started,
             countIf(is_done = 1) AS completed_by_id,
@@ -238,20 +265,18 @@ WITH
                 (toInt64(0), toInt64(0), toInt64(0))
             ) AS joins
         FROM open_steps
-        GROUP BY deployment, local_day, visitor, journey
+        GROUP BY deployment, day, visitor, journey
     )
 SELECT
     deployment,
-    local_day,
+    day AS local_day,
     journey,
     toUInt32(sum(started)) AS started,
     toUInt32(sum(completed_by_id + joins.2)) AS completed,
     toUInt32(sum(joins.2)) AS joined,
     toUInt32(sum(joins.3)) AS ambiguous
 FROM matched
-WHERE (deployment, local_day) IN
-      (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
-GROUP BY deployment, local_day, journey
+GROUP BY deployment, day, journey
 HAVING started > 0;
 
 -- What boards read: folds of clean days, events of every other day.

@@ -8,6 +8,7 @@ import { blankRecord } from '@footfall/enrichment/blank-record'
 import { migrate } from '../src/migrate.ts'
 import { openStore, type Store } from '../src/open.ts'
 import { eventColumns, toEventRow } from '../src/rows.ts'
+import { touchedDays } from '../src/touched-days.ts'
 
 export const migrations = join(findRoot(), 'shared/store/migrations')
 
@@ -62,8 +63,6 @@ export async function insertRecords(store: Store, records: readonly EventRecord[
     records.map((record, index) => toEventRow(record, { logId, partition: 0, offset: made * 1_000 + index })),
     null,
   )
-  const days = new Map(
-    records.map((record) => [`${record.deployment} ${record.local_day}`, [record.deployment, record.local_day, 1]]),
-  )
-  await store.insert('day_marks', ['deployment', 'local_day', 'marks'], [...days.values()], null)
+  const days = touchedDays(records).map((day) => [...day, 1])
+  await store.insert('day_marks', ['deployment', 'local_day', 'marks'], days, null)
 }

@@ -16,10 +16,11 @@ beforeAll(async () => {
   engine = await startTestEngine()
 })
 afterAll(() => engine.close())
-beforeEach(async () => {
-  for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys'])
+const empty = async () => {
+  for (const table of ['events', 'ledger', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys'])
     await engine.store.command(`TRUNCATE TABLE ${table}`)
-})
+}
+beforeEach(empty)
 
 const insert = (records: readonly EventRecord[]) => insertRecords(engine.store, records)
 const foldAll = async () => foldDays(engine.store, await dirtyDays(engine.store, () => '2026-03-20'), { version: 1 })
@@ -46,6 +47,30 @@ describe('sessions', () => {
     await insert([makeRecord({ at: noon, visitor: '0' }), makeRecord({ at: noon, visitor: '1' })])
     expect(await ask('page_views')).toMatchObject({ rows: [{ value: 2 }], coverage: { visitors: 0.5 } })
     expect([await valueOf('sessions'), await valueOf('daily_visitors')]).toEqual([1, 1])
+  })
+
+  test('begin at their first path, also when another event came first or in the same millisecond', async () => {
+    await insert([
+      makeRecord({ at: noon, visitor: '7', name: 'search', path: '' }),
+      makeRecord({ at: noon, visitor: '7', path: '/first' }),
+      makeRecord({ at: noon + 1, visitor: '7', path: '/second' }),
+      makeRecord({ at: noon, visitor: '8', name: 'journey_start', journey: 'pay', path: '/form' }),
+    ])
+    expect((await ask('top_entry_pages')).rows.map(({ dimension, value }) => [dimension, value])).toEqual([
+      ['/first', 1],
+      ['/form', 1],
+    ])
+  })
+
+  test('and visitors rest on the same events: who only reported a web vital is neither', async () => {
+    await insert([
+      makeRecord({ at: noon, visitor: '7' }),
+      makeRecord({ at: noon + 1, visitor: '7', name: 'engagement' }),
+      makeRecord({ at: noon, visitor: '8', name: 'web_vital' }),
+    ])
+    expect([await valueOf('sessions'), await valueOf('daily_visitors'), await valueOf('bounce_rate')]).toEqual([
+      1, 1, 1,
+    ])
   })
 
   test('know nothing of bots and tests', async () => {
@@ -148,6 +173,159 @@ describe('journeys', () => {
     expect(await counts()).toMatchObject({ started: 1, completed: 1 })
     expect(await counts({ from: '2026-03-11', to: '2026-03-11' })).toMatchObject({ started: 0, completed: 0 })
   })
+
+  const days = (first: string, last = first) => ({ from: first, to: last })
+
+  test('completed four days later with the same id are not, whatever the range', async () => {
+    await insert([start(noon, { journey_id: 'x' }), complete(noon + 4 * 24 * 60 * minute, { journey_id: 'x' })])
+    for (const range of [days(day), days(day, '2026-03-14')])
+      expect(await counts(range), range.to).toMatchObject({ started: 1, completed: 0 })
+  })
+
+  test('are not completed by what has their id and came before them', async () => {
+    await insert([complete(noon, { journey_id: 'x' }), start(noon + 1, { journey_id: 'x' })])
+    expect(await counts()).toMatchObject({ started: 1, completed: 0 })
+  })
+
+  test('count one completion once when its start arrives after the next day was folded', async () => {
+    const morning = noon + 20 * 60 * minute
+    await insert([start(morning), complete(morning + 1, { journey_id: 'x' })])
+    await foldAll()
+    expect(await counts(days('2026-03-11'))).toMatchObject({ started: 1, completed: 1, joined: 1 })
+    await insert([start(noon, { journey_id: 'x' })])
+    for (const pass of ['events', 'folds']) {
+      expect(await counts(days(day, '2026-03-11')), pass).toMatchObject({ started: 2, completed: 1, joined: 0 })
+      await foldAll()
+      expect(await checkFolds(engine.store)).toEqual([])
+    }
+  })
+
+  test('come to the same for a day alone, for all days together and for folds, in any order of arrival', async () => {
+    type Sums = readonly [day: string, started: number, completed: number, joined: number, ambiguous: number]
+    const range = Array.from({ length: 5 }, (_, index) => `2026-03-${10 + index}`)
+
+    /** By plain loops, a day at a time. */
+    const countDay = (records: readonly EventRecord[], on: string): Sums => {
+      const next = range[range.indexOf(on) + 1] ?? ''
+      const before = range[range.indexOf(on) - 1] ?? ''
+      const steps = records.filter(({ journey }) => journey === 'pay')
+      const starts = steps.filter(({ name }) => name === 'journey_start')
+      const ends = steps.filter(({ name }) => name === 'journey_complete')
+      const open: { at: number; visitor: string; kind: 0 | 1 }[] = []
+      let [started, completed, joined, ambiguous] = [0, 0, 0, 0]
+      for (const id of new Set(starts.filter(({ local_day }) => local_day === on).map((step) => step.journey_id))) {
+        const own = starts.filter((step) => step.journey_id === id && step.local_day === on)
+        if (id === '') {
+          started += own.length
+          for (const { at, visitor } of own) open.push({ at, visitor, kind: 0 })
+          continue
+        }
+        if (starts.some((step) => step.journey_id === id && step.local_day === before)) continue
+        started++
+        own.sort((x, y) => x.at - y.at || Number(x.visitor) - Number(y.visitor))
+        const first = own[0]!
+        const isDone = ends.some(
+          (end) => end.journey_id === id && [on, next].includes(end.local_day) && end.at >= first.at,
+        )
+        if (isDone) completed++
+        else open.push({ at: first.at, visitor: first.visitor, kind: 0 })
+      }
+      for (const end of ends.filter(({ local_day }) => local_day === on)) {
+        const isKnown =
+          end.journey_id !== '' &&
+          starts.some(
+            (step) => step.journey_id === end.journey_id && [before, on].includes(step.local_day) && step.at <= end.at,
+          )
+        if (!isKnown) open.push({ at: end.at, visitor: end.visitor, kind: 1 })
+      }
+      for (const visitor of ['1', '2']) {
+        let waiting = 0
+        for (const { kind } of open
+          .filter((step) => step.visitor === visitor)
+          .sort((x, y) => x.at - y.at || x.kind - y.kind)) {
+          if (kind === 0) waiting++
+          else if (waiting > 0) {
+            joined++
+            if (waiting > 1) ambiguous++
+            waiting--
+          }
+        }
+      }
+      return [on, started, completed + joined, joined, ambiguous]
+    }
+    const sums = async (view: 'journeys' | 'raw_journeys', from: string, to: string): Promise<Sums[]> =>
+      (
+        await engine.store.query<Record<'day' | 'started' | 'completed' | 'joined' | 'ambiguous', string>>(
+          `SELECT toString(local_day) AS day, started, completed, joined, ambiguous
+           FROM ${view}(deployments = ['a'], from = {from:Date}, to = {to:Date}${view === 'journeys' ? '' : ', all_days = 1'})
+           ORDER BY day`,
+          { from, to },
+        )
+      ).map((row) => [row.day, Number(row.started), Number(row.completed), Number(row.joined), Number(row.ambiguous)])
+
+    const step = fc.record({
+      hours: fc.integer({ min: 0, max: 119 }),
+      kind: fc.constantFrom('journey_start', 'journey_start', 'journey_complete'),
+      id: fc.constantFrom('', 'x', 'y'),
+      visitor: fc.constantFrom('0', '1', '2'),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), fc.nat(30), async (list, early) => {
+        await empty()
+        const midnight = Date.parse(`${day}T00:00:00Z`)
+        const records = list.map(({ hours, kind, id, visitor }) =>
+          (kind === 'journey_start' ? start : complete)(midnight + hours * 60 * minute, { journey_id: id, visitor }),
+        )
+        // Some are folded before the others come.
+        for (const part of [records.slice(0, early), records.slice(early)]) {
+          if (part.length > 0) await insert(part)
+          await foldAll()
+        }
+        const expected = range.map((on) => countDay(records, on)).filter(([, started]) => started > 0)
+        expect(await sums('journeys', range[0]!, range.at(-1)!), 'folds').toEqual(expected)
+        expect(await sums('raw_journeys', range[0]!, range.at(-1)!), 'together').toEqual(expected)
+        expect((await Promise.all(range.map((on) => sums('raw_journeys', on, on)))).flat(), 'alone').toEqual(expected)
+        expect(await checkFolds(engine.store)).toEqual([])
+      }),
+      { numRuns: 12 },
+    )
+  }, 180_000)
+})
+
+describe('beacons lost', () => {
+  const numbered = (at: number, seq: number) => makeRecord({ at, seq, page_id: 'page-1', name: 'page_view' })
+  const midnight = Date.parse('2026-03-11T00:00:00Z')
+  const lost = async (on: string) => (await ask('beacon_loss', { from: on, to: on })).rows[0]
+
+  test('are none where a page was open over midnight', async () => {
+    await insert([
+      numbered(midnight - 2, 0),
+      numbered(midnight - 1, 1),
+      numbered(midnight, 2),
+      numbered(midnight + 1, 3),
+    ])
+    for (const pass of ['events', 'folds']) {
+      expect(await lost(day), pass).toMatchObject({ value: 0, n: 2 })
+      expect(await lost('2026-03-11'), pass).toMatchObject({ value: 0, n: 2 })
+      await foldAll()
+    }
+  })
+
+  test('are told on either side of midnight, and where a page load’s first never came', async () => {
+    await insert([numbered(midnight - 2, 1), numbered(midnight, 2), numbered(midnight + 1, 4)])
+    expect(await lost(day)).toMatchObject({ value: 1 / 2, n: 2 })
+    expect(await lost('2026-03-11')).toMatchObject({ value: 1 / 3, n: 3 })
+  })
+
+  test('of a folded day are counted again when the day before gets an event late', async () => {
+    await insert([numbered(midnight, 1)])
+    await foldAll()
+    expect(await lost('2026-03-11')).toMatchObject({ value: 1 / 2 })
+    await insert([numbered(midnight - 1, 0)])
+    await foldAll()
+    expect(await lost('2026-03-11')).toMatchObject({ value: 0 })
+    expect(await checkFolds(engine.store)).toEqual([])
+  })
 })
 
 test('every number is the same from events and from folds, and as counted by plain loops', async () => {
@@ -155,15 +333,14 @@ test('every number is the same from events and from folds, and as counted by pla
     deployment: fc.constantFrom('a', 'b'),
     visitor: fc.constantFrom('0', '1', '2', '3'),
     minutes: fc.integer({ min: 0, max: 1439 }),
-    name: fc.constantFrom('page_view', 'page_view', 'rating', 'journey_start', 'custom'),
+    name: fc.constantFrom('page_view', 'page_view', 'rating', 'journey_start', 'custom', 'web_vital'),
     bot: fc.boolean(),
     path: fc.constantFrom('/', '/a', '/b'),
     rating: fc.integer({ min: 1, max: 5 }),
   })
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 60 }), async (list) => {
-      for (const table of ['events', 'day_marks', 'fold_daily', 'fold_dimensions', 'fold_journeys'])
-        await engine.store.command(`TRUNCATE TABLE ${table}`)
+      await empty()
       const midnight = Date.parse(`${day}T00:00:00Z`)
       const records = list.map(({ deployment, visitor, minutes, name, bot, path, rating }) =>
         makeRecord({
@@ -185,7 +362,7 @@ test('every number is the same from events and from folds, and as counted by pla
           let sessions = 0
           for (const visitor of ['1', '2', '3']) {
             const times = own
-              .filter((record) => record.visitor === visitor)
+              .filter((record) => record.visitor === visitor && record.name !== 'web_vital')
               .map(({ at }) => at)
               .sort((x, y) => x - y)
             times.forEach((at, index) => (sessions += index === 0 || at - times[index - 1]! > 30 * minute ? 1 : 0))
@@ -195,8 +372,15 @@ test('every number is the same from events and from folds, and as counted by pla
           expect(await valueOf('page_views', one), pass).toBe(views.length)
           expect(await valueOf('sessions', one), pass).toBe(sessions)
           expect(await valueOf('daily_visitors', one), pass).toBe(
-            new Set(own.filter(({ visitor }) => visitor !== '0').map(({ visitor }) => visitor)).size,
+            new Set(
+              own.filter(({ visitor, name }) => visitor !== '0' && name !== 'web_vital').map(({ visitor }) => visitor),
+            ).size,
           )
+          const entries = (await ask('top_entry_pages', one)).rows
+          expect(
+            entries.reduce((sum, { value }) => sum + value!, 0),
+            pass,
+          ).toBe(sessions)
           expect(await valueOf('rating_count', one), pass).toBe(ratings.length)
           const pages = (await ask('top_pages', one)).rows
           for (const path of ['/', '/a', '/b'])
@@ -221,7 +405,7 @@ describe('folds', () => {
     const before = await dirtyDays(engine.store, () => '2026-03-20')
     await insert([makeRecord({ at: noon })])
     await foldDays(engine.store, before, { version: 1 })
-    expect(await dirtyDays(engine.store, () => '2026-03-20')).toHaveLength(1)
+    expect((await dirtyDays(engine.store, () => '2026-03-20')).map(({ local_day }) => local_day)).toContain(day)
     expect(await valueOf('page_views')).toBe(2)
     await foldAll()
     expect([await valueOf('page_views'), await checkFolds(engine.store)]).toEqual([2, []])

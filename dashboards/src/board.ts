@@ -22,9 +22,10 @@ export interface Section {
 export type Unit = 'count' | 'ratio' | 'rating' | 'seconds' | 'per session'
 
 /**
- * How one number for several deployments comes about: `sum` adds (page views); `pool` weighs by n (rates and means).
+ * How one number for several deployments comes about: `sum` adds (page views); `pool` weighs by n (rates and means);
+ * `mean of days` adds up each day's, and means over the days that have one (daily visitors).
  */
-export type Across = 'sum' | 'pool'
+export type Across = 'sum' | 'pool' | 'mean of days'
 
 /** Share of the board's width on a wide screen; narrow screens show one panel a row. */
 export type Width = 'quarter' | 'third' | 'half' | 'full'

@@ -52,7 +52,7 @@ export const deploymentBoard: Board = {
           shape: 'stat',
           metric: 'daily_visitors',
           unit: 'count',
-          across: 'sum',
+          across: 'mean of days',
           better: 'more',
           course: true,
           width: 'quarter',

@@ -26,11 +26,11 @@ export const programmeOverview: Board = {
         {
           id: 'daily-visitors',
           title: 'Daily visitors',
-          description: 'Mean per day, added up over deployments.',
+          description: 'Different visitors of a day, added up over deployments; over more days, the mean.',
           shape: 'stat',
           metric: 'daily_visitors',
           unit: 'count',
-          across: 'sum',
+          across: 'mean of days',
           better: 'more',
           course: true,
           width: 'quarter',

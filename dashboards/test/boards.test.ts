@@ -19,6 +19,15 @@ test('every panel names metrics that are defined, in their unit', () => {
   }
 })
 
+test('every figure of several deployments comes about as that of several days does', () => {
+  const acrossOf = { sum: 'sum', ratio: 'pool', 'mean of days': 'mean of days' } as const
+  for (const { board, panel } of panels) {
+    if (panel.shape === 'comparison' || panel.shape === 'ledger') continue
+    const { combine } = metricDefinitions.find(({ id }) => id === panel.metric)!
+    expect(panel.across, `${board.id}/${panel.id}`).toBe(acrossOf[combine])
+  }
+})
+
 test('rankings and distributions show dimensions, trends and numbers do not', () => {
   for (const { panel } of panels) {
     if (panel.shape === 'comparison' || panel.shape === 'ledger') continue

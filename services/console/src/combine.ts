@@ -1,6 +1,6 @@
 import type { Across } from '@footfall/dashboards/board'
 import { wilsonInterval } from '@footfall/statistics/wilson'
-import type { MetricRow } from '@footfall/store/metrics'
+import { periodOf, type Interval, type MetricRow } from '@footfall/store/metrics'
 
 /** One number with what makes it readable; null with a reason where it is not defined. */
 export type Figure = Pick<MetricRow, 'value' | 'n' | 'low' | 'high' | 'reason'>
@@ -35,4 +35,27 @@ export function combineBy(
     else groups.set(name, [row])
   }
   return new Map([...groups].map(([name, group]) => [name, combine(group, across)]))
+}
+
+/**
+ * The mean per day of all deployments together, by period: each day's figures added up, then divided by the days that
+ * have one, which become n. Sums of means would weigh a deployment of one day like one of thirty.
+ * @param rows by day.
+ */
+export function meanOfDays(rows: readonly MetricRow[], interval: Interval): MetricRow[] {
+  const periods = new Map<string, { sum: number; days: Set<string>; reason: string | undefined }>()
+  for (const { period: day, value, reason } of rows) {
+    const period = periodOf(day, interval)
+    let found = periods.get(period)
+    if (!found) periods.set(period, (found = { sum: 0, days: new Set(), reason }))
+    if (value === null) continue
+    found.sum += value
+    found.days.add(day)
+  }
+  return [...periods].map(([period, { sum, days, reason }]) => {
+    const head = { deployment: '', period }
+    return days.size === 0
+      ? { ...head, value: null, reason: reason ?? 'no_data' }
+      : { ...head, value: sum / days.size, n: days.size }
+  })
 }

@@ -1,4 +1,4 @@
-import type { Board, Panel } from '@footfall/dashboards/board'
+import type { Across, Board, Panel } from '@footfall/dashboards/board'
 import { isPipelineError } from '@footfall/contracts/errors'
 import {
   queryLedger,
@@ -9,6 +9,7 @@ import {
   type MetricAnswer,
 } from '@footfall/store/metrics'
 import type { QueryParameters, Store } from '@footfall/store/open'
+import { meanOfDays } from './combine.ts'
 import { text } from './messages.ts'
 import type { Period } from './periods.ts'
 
@@ -120,19 +121,30 @@ async function loadPanel(panel: Panel, period: Period, asker: Asker): Promise<Pa
   const none = { now: [], before: [], course: null, ledger: null }
   const over = (metric: string, range: { from: string; to: string }, interval: Interval, limit?: number) =>
     asker.ask({ metric, from: range.from, to: range.to, interval, ...(limit === undefined ? {} : { limit }) })
+  /** As `over`, for a figure of all deployments together. */
+  const together = async (
+    { metric, across }: { metric: string; across: Across },
+    range: { from: string; to: string },
+    interval: Interval,
+  ): Promise<Loaded> => {
+    if (across !== 'mean of days') return over(metric, range, interval)
+    const loaded = await over(metric, range, 'day')
+    if (loaded.problem !== undefined) return loaded
+    return { answer: { ...loaded.answer, rows: meanOfDays(loaded.answer.rows, interval) } }
+  }
   switch (panel.shape) {
     case 'stat': {
       const [now, earlier, course] = await Promise.all([
-        over(panel.metric, { from, to }, 'total'),
-        over(panel.metric, before, 'total'),
-        panel.course === true ? over(panel.metric, { from, to }, period.interval) : null,
+        together(panel, { from, to }, 'total'),
+        together(panel, before, 'total'),
+        panel.course === true ? together(panel, { from, to }, period.interval) : null,
       ])
       return { ...none, now: [now], before: [earlier], course }
     }
     case 'trend': {
       const [now, earlier] = await Promise.all([
-        over(panel.metric, { from, to }, period.interval),
-        over(panel.metric, before, period.interval),
+        together(panel, { from, to }, period.interval),
+        together(panel, before, period.interval),
       ])
       return { ...none, now: [now], before: [earlier] }
     }

@@ -1,6 +1,6 @@
 import { wilsonInterval } from '@footfall/statistics/wilson'
 import { describe, expect, test } from 'vitest'
-import { combine } from '../src/combine.ts'
+import { combine, meanOfDays } from '../src/combine.ts'
 import { formatPeriod, formatRange, formatValue } from '../src/format.ts'
 import { drawChart } from '../src/render/charts.ts'
 import { renderChange } from '../src/render/figures.ts'
@@ -19,6 +19,26 @@ describe('combining deployments', () => {
       'pool',
     )
     expect(pooled).toEqual({ value: 35 / 40, n: 40, ...wilsonInterval(35, 40) })
+  })
+  test('daily visitors are added up day by day: a deployment of one day is not one of thirty', () => {
+    const days = Array.from({ length: 30 }, (_, index) => `2026-04-${String(index + 1).padStart(2, '0')}`)
+    const rows = [
+      ...days.map((period) => ({ deployment: 'a', period, value: 100 })),
+      ...days.map((period, index) =>
+        index === 29
+          ? { deployment: 'b', period, value: 50 }
+          : { deployment: 'b', period, value: null, reason: 'not_measured' },
+      ),
+    ]
+    expect(meanOfDays(rows, 'total')).toEqual([{ deployment: '', period: 'total', value: 3050 / 30, n: 30 }])
+    expect(meanOfDays(rows.slice(30), 'total')).toMatchObject([{ value: 50, n: 1 }])
+    expect(meanOfDays(rows.slice(30), 'week').map(({ period, value, reason }) => [period, value ?? reason])).toEqual([
+      ['2026-W14', 'not_measured'],
+      ['2026-W15', 'not_measured'],
+      ['2026-W16', 'not_measured'],
+      ['2026-W17', 'not_measured'],
+      ['2026-W18', 50],
+    ])
   })
   test('nothing known is null with the reason, never 0', () => {
     expect(

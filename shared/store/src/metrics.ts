@@ -100,7 +100,8 @@ function isoWeek(day: string): string {
   return `${date.getUTCFullYear()}-W${String(week).padStart(2, '0')}`
 }
 
-function periodOf(day: string, interval: Interval): string {
+/** The period that a day belongs to. */
+export function periodOf(day: string, interval: Interval): string {
   switch (interval) {
     case 'day':
       return day

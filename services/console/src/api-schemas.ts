@@ -9,9 +9,9 @@ export const metricQuerySchema = z.strictObject({
   app: z.string().max(200).optional(),
   from: day.optional(),
   to: day.optional(),
-  interval: z.enum(intervals).default('total'),
-  dimension: z.string().max(1_024).optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  interval: z.enum(intervals).default('total').describe('Only total for metrics of shape top.'),
+  dimension: z.string().max(1_024).optional().describe('Only for metrics of shape top: keeps this value.'),
+  limit: z.coerce.number().int().min(1).max(1_000).optional().describe('Only for metrics of shape top; default 20.'),
   format: z.enum(['json', 'csv']).default('json'),
 })
 export const ledgerQuerySchema = z.strictObject({
@@ -33,7 +33,11 @@ export const metricAnswerSchema = z.object({
   version: z.number().int(),
   unit: z.enum(['count', 'ratio', 'rating', 'seconds', 'per session']),
   data_to: z.iso.datetime().nullable().describe('Everything accepted up to then is in the numbers.'),
-  complete: z.boolean().describe('False while the range reaches into a day that is not over.'),
+  complete: z
+    .boolean()
+    .describe(
+      'The range is over (for numbers of journeys also the day after it) and nothing accepted before its end waits to be counted.',
+    ),
   coverage: z.object({
     visitors: z.number().nullable().describe('Share of page views whose visitor is known.'),
     refused: z
@@ -55,6 +59,18 @@ export const metricAnswerSchema = z.object({
     }),
   ),
 })
+/** What a CSV answer says beside its table. */
+export const csvHeaders = {
+  'x-footfall-version': 'Version of the metric.',
+  'x-footfall-unit': 'Unit of its values.',
+  'x-footfall-data-to': 'As data_to; empty: no data.',
+  'x-footfall-complete': 'As complete: true or false.',
+  'x-footfall-coverage-visitors': 'As coverage.visitors; empty: no page views.',
+  'x-footfall-coverage-refused': 'As coverage.refused.',
+  'x-footfall-coverage-days': 'As coverage.days.',
+} as const
+export type CsvHeaders = Record<keyof typeof csvHeaders, string>
+
 const count = z.number().int()
 export const ledgerAnswerSchema = z.object({
   accepted: count.describe('Durable in the log, whether or not the answer arrived.'),
@@ -65,7 +81,10 @@ export const ledgerAnswerSchema = z.object({
   expired: count,
   erased: count,
   difference: count.describe('0 when everything adds up.'),
-  in_log: count.nullable().describe('Not consumed yet; null for a single deployment.'),
+  in_log: count.describe('Not consumed yet.'),
+  in_log_scope: z
+    .enum(['deployment', 'all'])
+    .describe('Whose in_log is: of all deployments too when more than 100,000 events wait to be told apart.'),
   spooled: count,
   as_of: z.iso.datetime(),
 })

@@ -2,7 +2,13 @@ import { PipelineError } from '@footfall/contracts/errors'
 import type { Registry } from '@footfall/registry/registry'
 import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
 import { current } from '@footfall/registry/state'
-import { metricDefinitions, queryLedger, queryMetric, type MeasuredDeployment } from '@footfall/store/metrics'
+import {
+  metricDefinitions,
+  queryLedger,
+  queryMetric,
+  type MeasuredDeployment,
+  type MetricAnswer,
+} from '@footfall/store/metrics'
 import type { Store } from '@footfall/store/open'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type * as z from 'zod'
@@ -15,13 +21,15 @@ import {
   retireSchema,
   revokeSchema,
   tokenSchema,
+  type CsvHeaders,
 } from './api-schemas.ts'
 import { openApi } from './openapi.ts'
+import type { LedgerExtras } from './web.ts'
 
 export interface ApiParts {
   readonly store: Store
   readonly registry: Registry
-  readonly ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
+  readonly ledgerExtras: (deployment?: string) => Promise<LedgerExtras>
   readonly now: () => number
 }
 
@@ -37,24 +45,42 @@ export function readInput<Output>(schema: z.ZodType<Output>, input: unknown): Ou
   )
 }
 
-/** Deployments that a query means: all of them, or those of the ids, organisation and app it names. */
+/**
+ * Deployments that a query means: all of them, or those of the ids, organisation and app it names.
+ * @throws NOT_FOUND for a name that the registry does not know.
+ */
 export function selectDeployments(
   registry: Registry,
   query: { deployment?: string | undefined; organisation?: string | undefined; app?: string | undefined },
 ): MeasuredDeployment[] {
-  const wanted = query.deployment?.split(',').filter(Boolean)
-  const all = [...registry.state().deployments.values()].map(current)
-  for (const id of wanted ?? []) {
-    if (!all.some((deployment) => deployment.id === id))
-      throw new PipelineError('NOT_FOUND', `There is no deployment "${id}".`)
+  const state = registry.state()
+  const wanted = query.deployment?.split(',')
+  const check = (kind: string, known: ReadonlyMap<string, unknown>, ids: readonly string[]): void => {
+    for (const id of ids) if (!known.has(id)) throw new PipelineError('NOT_FOUND', `There is no ${kind} "${id}".`)
   }
-  return all.filter(
-    (deployment) =>
-      (!wanted || wanted.includes(deployment.id)) &&
-      (query.organisation === undefined || deployment.organisation === query.organisation) &&
-      (query.app === undefined || deployment.app === query.app),
-  )
+  check('deployment', state.deployments, wanted ?? [])
+  check('organisation', state.organisations, query.organisation === undefined ? [] : [query.organisation])
+  check('app', state.apps, query.app === undefined ? [] : [query.app])
+  return [...state.deployments.values()]
+    .map(current)
+    .filter(
+      (deployment) =>
+        (!wanted || wanted.includes(deployment.id)) &&
+        (query.organisation === undefined || deployment.organisation === query.organisation) &&
+        (query.app === undefined || deployment.app === query.app),
+    )
 }
+
+/** What an answer says beside its rows, for a CSV, whose table stays plain; empty: null. */
+const csvHeaders = ({ version, unit, data_to, complete, coverage }: MetricAnswer): CsvHeaders => ({
+  'x-footfall-version': String(version),
+  'x-footfall-unit': unit,
+  'x-footfall-data-to': data_to ?? '',
+  'x-footfall-complete': String(complete),
+  'x-footfall-coverage-visitors': String(coverage.visitors ?? ''),
+  'x-footfall-coverage-refused': String(coverage.refused),
+  'x-footfall-coverage-days': String(coverage.days),
+})
 
 /** The HTTP API of numbers, ledger and registry. `scopeOf` tells what the caller may do; null: nobody we know. */
 export function registerApi(
@@ -92,6 +118,7 @@ export function registerApi(
     const deployments = selectDeployments(registry, query)
     const today = localTime(deployments[0]?.time_zone ?? 'UTC', now()).day
     const to = query.to ?? today
+    const { unconsumed_from: unconsumedFrom = null } = await parts.ledgerExtras()
     const answer = await queryMetric(store, request.params.id, {
       deployments,
       from: query.from ?? shiftDay(to, -29),
@@ -99,10 +126,12 @@ export function registerApi(
       interval: query.interval,
       dimension: query.dimension,
       limit: query.limit,
+      unconsumedFrom,
       now: now(),
     })
     if (query.format === 'json') return answer
     const columns = ['deployment', 'period', 'dimension', 'value', 'n', 'low', 'high', 'reason'] as const
+    void reply.headers(csvHeaders(answer))
     return sendCsv(
       reply,
       answer.metric,
@@ -115,15 +144,14 @@ export function registerApi(
     const { deployment, format } = readInput(ledgerQuerySchema, request.query)
     if (deployment !== undefined && !registry.state().deployments.has(deployment))
       throw new PipelineError('NOT_FOUND', `There is no deployment "${deployment}".`)
-    const extras = await parts.ledgerExtras()
+    const { in_log: inLog, in_log_scope: scope, spooled } = await parts.ledgerExtras(deployment)
     const sums = await queryLedger(store, { deployment })
-    // What waits in the log is not told apart by deployment: it is read when its batch comes.
-    const inLog = deployment === undefined ? extras.in_log : null
     const ledger = {
-      accepted: sums.read + (inLog ?? 0) + extras.spooled,
+      accepted: sums.read + inLog + spooled,
       ...sums,
       in_log: inLog,
-      spooled: extras.spooled,
+      in_log_scope: scope ?? (deployment === undefined ? 'all' : 'deployment'),
+      spooled,
       as_of: new Date(now()).toISOString(),
     }
     return format === 'json' ? ledger : sendCsv(reply, 'ledger', Object.keys(ledger), [Object.values(ledger)])

@@ -12,6 +12,7 @@ import type { QueryParameters, Store } from '@footfall/store/open'
 import { meanOfDays } from './combine.ts'
 import { text } from './messages.ts'
 import type { Period } from './periods.ts'
+import type { LedgerExtras } from './web.ts'
 
 /** What came of a question: its answer, or why there is none, in words. */
 export type Loaded<Answer = MetricAnswer> =
@@ -32,10 +33,7 @@ export interface Asker {
   readonly ledger: () => Promise<Loaded<Ledger>>
 }
 
-export interface Ledger extends LedgerSums {
-  readonly in_log: number | null
-  readonly spooled: number
-}
+export type Ledger = LedgerSums & LedgerExtras
 
 /** Statements in flight at once for a page: the store has 16 connections for everybody. */
 const mostAtOnce = 6
@@ -91,19 +89,27 @@ function shareQueries(store: Store): Store {
 export function createAsker(parts: {
   store: Store
   deployments: readonly MeasuredDeployment[]
-  ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
+  ledgerExtras: (deployment?: string) => Promise<LedgerExtras>
   now: number
 }): Asker {
   const { deployments, now } = parts
   const store = shareQueries(parts.store)
   const single = deployments.length === 1 ? deployments[0]!.id : undefined
+  let waiting: Promise<LedgerExtras> | undefined
   return {
-    ask: (question) => settle(() => queryMetric(store, question.metric, { ...question, deployments, now })),
+    ask: (question) =>
+      settle(async () => {
+        // Once a page: what was waiting when it was asked for is what its numbers lack.
+        const { unconsumed_from: unconsumedFrom = null } = await (waiting ??= parts.ledgerExtras())
+        return queryMetric(store, question.metric, { ...question, deployments, unconsumedFrom, now })
+      }),
     ledger: () =>
       settle(async () => {
-        const [sums, extras] = await Promise.all([queryLedger(store, { deployment: single }), parts.ledgerExtras()])
-        // The log's tail is not told apart by deployment.
-        return { ...sums, spooled: extras.spooled, in_log: single === undefined ? extras.in_log : null }
+        const [sums, extras] = await Promise.all([
+          queryLedger(store, { deployment: single }),
+          parts.ledgerExtras(single),
+        ])
+        return { ...sums, ...extras }
       }),
   }
 }

@@ -38,7 +38,7 @@ export const text = {
     dataTo: 'Data to',
     dataNone: 'No data yet',
     complete: 'Complete',
-    incomplete: 'Not complete: the last day is still running',
+    incomplete: 'Not complete: the last day is still running, or events still wait to be counted',
     undercounted: (count: number) =>
       `Undercounted by at least ${number.format(count)}: so many events were refused in this period.`,
     more: 'more than',
@@ -120,6 +120,7 @@ export const text = {
   reasons: {
     no_data: 'nothing was measured in this period',
     not_launched: 'it was not launched yet',
+    not_measured: 'nothing had been measured here yet',
     retired: 'it was retired before',
     future: 'the period lies ahead',
     no_sessions: 'there were no visits to divide by',
@@ -136,6 +137,7 @@ export const text = {
     failed: 'Set aside as failed',
     deduplicated: 'Second copies left out',
     in_log: 'Still in the log',
+    in_log_of_all: 'Still in the log, of all deployments',
     spooled: 'Waiting to enter the log',
     expired: 'Expired by retention',
     erased: 'Erased on request',

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import {
   applyAnswerSchema,
   applySchema,
+  csvHeaders,
   errorAnswerSchema,
   keySchema,
   ledgerAnswerSchema,
@@ -24,7 +25,8 @@ interface Operation {
   readonly body?: z.ZodType
   readonly status?: number
   readonly answer: z.ZodType
-  readonly csv?: boolean
+  /** Answers as CSV too, with what these headers say. */
+  readonly csv?: Readonly<Record<string, string>>
 }
 
 const revision = z.object({ revision: z.number().int() })
@@ -53,7 +55,7 @@ const operations: readonly Operation[] = [
     needs: 'read',
     query: metricQuerySchema,
     answer: metricAnswerSchema,
-    csv: true,
+    csv: csvHeaders,
   },
   {
     path: '/api/v1/ledger',
@@ -62,7 +64,7 @@ const operations: readonly Operation[] = [
     needs: 'read',
     query: ledgerQuerySchema,
     answer: ledgerAnswerSchema,
-    csv: true,
+    csv: {},
   },
   {
     path: '/api/v1/registry',
@@ -121,6 +123,14 @@ const toSchema = (schema: z.ZodType, io: 'input' | 'output'): Record<string, unk
   return rest
 }
 
+const describeHeaders = (headers: Readonly<Record<string, string>>): object =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, words]) => [
+      name,
+      { description: `With format=csv. ${words}`, schema: { type: 'string' } },
+    ]),
+  )
+
 function describeOperation(operation: Operation): object {
   const query = operation.query ? toSchema(operation.query, 'input') : { properties: {}, required: [] }
   const required = new Set((query.required as string[] | undefined) ?? [])
@@ -155,8 +165,9 @@ function describeOperation(operation: Operation): object {
         description: 'Done.',
         content: {
           'application/json': { schema: toSchema(operation.answer, 'output') },
-          ...(operation.csv === true ? { 'text/csv': { schema: { type: 'string' } } } : {}),
+          ...(operation.csv ? { 'text/csv': { schema: { type: 'string' } } } : {}),
         },
+        ...(operation.csv ? { headers: describeHeaders(operation.csv) } : {}),
       },
       default: {
         description: 'Refused, and why.',

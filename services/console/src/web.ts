@@ -11,6 +11,18 @@ import type { Scope, Session, Sessions } from './sessions.ts'
 import type { SignInLinks } from './sign-in-links.ts'
 import type { Throttle } from './throttle.ts'
 
+/** What only the owner of the log knows. */
+export interface LedgerExtras {
+  /** Events that are accepted and not yet in the store. */
+  readonly in_log: number
+  /** Set where one deployment was asked for and too many wait to be told apart: `in_log` is of all. */
+  readonly in_log_scope?: 'all'
+  /** Events that have not reached the log yet. */
+  readonly spooled: number
+  /** When the oldest of all that wait was accepted, Unix milliseconds; absent: none waits. */
+  readonly unconsumed_from?: number
+}
+
 export interface ConsoleParts {
   readonly store: Store
   readonly registry: Registry
@@ -21,8 +33,8 @@ export interface ConsoleParts {
     readonly adminToken: () => string
     readonly dataDirectory: string
   }
-  /** What only the owner of the log knows. */
-  readonly ledgerExtras: () => Promise<{ in_log: number; spooled: number }>
+  /** @param deployment counts its events alone; absent: those of all. */
+  readonly ledgerExtras: (deployment?: string) => Promise<LedgerExtras>
   /** What has stopped the consumer, if anything. */
   readonly problem?: () => string | null
   /** Who wrong tokens are counted against. */

@@ -30,6 +30,11 @@ describe('API', () => {
     ['/api/v1/metrics/page_views?from=2026-02-31', 400, 'INVALID_REQUEST', 'from'],
     ['/api/v1/metrics/page_views?from=2026-03-02&to=2026-03-01', 400, 'INVALID_REQUEST', 'from'],
     ['/api/v1/metrics/page_views?deployment=nowhere', 404, 'NOT_FOUND', 'nowhere'],
+    ['/api/v1/metrics/page_views?deployment=', 404, 'NOT_FOUND', 'no deployment ""'],
+    ['/api/v1/metrics/page_views?organisation=nope', 404, 'NOT_FOUND', 'organisation "nope"'],
+    ['/api/v1/metrics/page_views?app=nope', 404, 'NOT_FOUND', 'app "nope"'],
+    ['/api/v1/metrics/page_views?dimension=x', 400, 'INVALID_REQUEST', 'dimension: page_views'],
+    ['/api/v1/metrics/top_pages?interval=day', 400, 'INVALID_REQUEST', 'interval: top_pages'],
     ['/api/v1/metrics/nothing', 404, 'NOT_FOUND', 'nothing'],
     ['/api/v1/ledger?deployment=nowhere', 404, 'NOT_FOUND', 'nowhere'],
     ['/api/v1/nothing', 404, 'NOT_FOUND', 'nothing'],
@@ -78,6 +83,40 @@ describe('API', () => {
       'report-ghent,total,/report,60,,,,',
       '',
     ])
+  })
+
+  test('CSV says in its headers what the JSON says beside its rows', async () => {
+    const range = 'deployment=report-ghent&from=2026-03-01&to=2026-03-15'
+    const { headers } = await get(`/api/v1/metrics/page_views?${range}&format=csv`)
+    expect(headers).toMatchObject({
+      'x-footfall-version': '1',
+      'x-footfall-unit': 'count',
+      'x-footfall-data-to': '',
+      'x-footfall-complete': 'false',
+      'x-footfall-coverage-visitors': '1',
+      'x-footfall-coverage-refused': '7',
+      'x-footfall-coverage-days': '15',
+    })
+    const described = (await get('/api/v1/openapi.json', {})).json<{
+      paths: Record<string, { get: { responses: { 200: { headers: object } } } }>
+    }>().paths['/api/v1/metrics/{id}']!.get.responses[200].headers
+    expect(Object.keys(headers).filter((name) => name.startsWith('x-footfall-'))).toEqual(Object.keys(described))
+  })
+
+  test('the ledger of one deployment counts what waits of it', async () => {
+    expect((await get('/api/v1/ledger?deployment=report-ghent')).json()).toMatchObject({
+      accepted: 3,
+      in_log: 3,
+      in_log_scope: 'deployment',
+      spooled: 0,
+    })
+    expect((await get('/api/v1/ledger')).json()).toMatchObject({ accepted: 4, in_log: 4, in_log_scope: 'all' })
+  })
+
+  test('a number is not complete while events that were accepted before its end wait', async () => {
+    const of = async (to: string) =>
+      (await get(`/api/v1/metrics/page_views?from=2026-03-01&to=${to}`)).json<{ complete: boolean }>().complete
+    expect([await of('2026-03-13'), await of('2026-03-14')]).toEqual([true, false])
   })
 
   test('a broken body is told as such', async () => {
@@ -204,8 +243,7 @@ describe('pages', () => {
 
   test('a deployment without events has reasons, not zeros for rates', async () => {
     const { body } = await page('/deployments/my-first-app')
-    expect(body).toContain('no journey was started')
-    expect(body).toContain('nobody gave a rating')
+    expect(body).toContain('nothing had been measured here yet')
     expect(body).not.toContain('The last events are from')
   })
 

@@ -131,7 +131,12 @@ export async function startRig(): Promise<Rig> {
     registry,
     log,
     config: { publicUrl: () => 'https://numbers.example', adminToken: () => adminToken, dataDirectory: directory },
-    ledgerExtras: async () => ({ in_log: 0, spooled: 0 }),
+    // Three events of Ghent and one of another wait, the oldest accepted in the middle of the day before.
+    ledgerExtras: async (deployment) => ({
+      in_log: deployment === undefined ? 4 : deployment === 'report-ghent' ? 3 : 0,
+      spooled: 0,
+      unconsumed_from: noon - dayMs,
+    }),
     addressOf: ({ socket }) => socket.remoteAddress ?? '',
     now,
     signInLinks: links,

@@ -1,8 +1,8 @@
 import { eventRecordSchema, type EventRecord } from '@footfall/contracts/event'
-import { shiftDay } from '@footfall/enrichment/local-time'
 import { isRowRefusal, type Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import { eventColumns, toDateTime, toEventRow } from '@footfall/store/rows'
+import { touchedDays } from '@footfall/store/touched-days'
 import * as z from 'zod'
 
 export const replayPayloadSchema = z.strictObject({
@@ -53,12 +53,6 @@ async function insertTaken(store: Store, rows: readonly unknown[][]): Promise<vo
   }
 }
 
-/** The days that get an event: a completed journey may be one of the day before. */
-const daysOf = ({ deployment, local_day: day, name }: EventRecord): [string, string, number][] => [
-  [deployment, day, 1],
-  ...(name === 'journey_complete' ? [[deployment, shiftDay(day, -1), 1] satisfies [string, string, number]] : []),
-]
-
 /**
  * Tries failed events again, each once a run: it keeps its id, its `received_at` and its place in the log, so it is one
  * event however often this runs. Rows that are in `events` already are only marked; those that cannot be read, or that
@@ -103,8 +97,12 @@ export async function replayFailed(
     counts.replayed += moved.length
     counts.refused += readable.length - moved.length
     if (moved.length === 0) continue
-    const days = new Map(moved.flatMap(({ record }) => daysOf(record)).map((row) => [row.join(' '), row]))
-    await store.insert('day_marks', ['deployment', 'local_day', 'marks'], [...days.values()], null)
+    await store.insert(
+      'day_marks',
+      ['deployment', 'local_day', 'marks'],
+      touchedDays(moved.map(({ record }) => record)).map(([deployment, day]) => [deployment, day, 1]),
+      null,
+    )
     await store.command(readQuery('mark-replayed'), {
       ...toParameters(moved.map(({ place }) => place)),
       now: toDateTime(options.now()),

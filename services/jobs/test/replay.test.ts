@@ -79,12 +79,13 @@ describe('replay', () => {
     expect(await queryLedger(engine.store)).toMatchObject({ stored: 0, failed: 1 })
   })
 
-  test('of a completed journey marks the day before, which may have its start', async () => {
+  test('of a completed journey marks the day before, which may have its start, and the day after, as any event', async () => {
     await fail([good({ name: 'journey_complete', journey: 'pay' })])
     await replayFailed(engine.store, {}, options)
     expect(await engine.store.query('SELECT toString(local_day) AS day FROM day_marks ORDER BY day')).toEqual([
       { day: '2026-03-09' },
       { day: '2026-03-10' },
+      { day: '2026-03-11' },
     ])
   })
 })

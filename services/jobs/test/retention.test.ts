@@ -35,6 +35,7 @@ const viewsOn = async (day: string): Promise<number | null | undefined> =>
       to: day,
       interval: 'total',
       now,
+      unconsumedFrom: null,
     })
   ).rows[0]?.value
 const ledgerRow = (deployment: string, base: number, read: number, failed = 0) =>

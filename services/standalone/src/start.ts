@@ -30,6 +30,7 @@ import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
 import { readAdminToken } from './admin-token.ts'
 import { ensureFirstApp } from './first-app.ts'
+import { openUnconsumed } from './unconsumed.ts'
 
 export interface Standalone {
   readonly url: string
@@ -149,13 +150,8 @@ export async function startStandalone(
       () => undefined,
     )
 
-    const inLog = async (): Promise<number> => {
-      const states = await log.partitions(topics.events)
-      return states.reduce(
-        (sum, { partition, end: last, start }) => sum + last - (consumer?.positions().get(partition) ?? start),
-        0,
-      )
-    }
+    const unconsumed = await openUnconsumed(log, () => consumer?.positions())
+    closers.push(() => unconsumed.close())
     const pause = async (): Promise<() => void> => {
       const resume = (await consumer?.pause()) ?? (() => undefined)
       if (!closing.signal.aborted) return resume
@@ -205,7 +201,7 @@ export async function startStandalone(
       log,
       queue,
       config: { publicUrl: publicUrlOf, adminToken: () => adminToken, dataDirectory: directory },
-      ledgerExtras: async () => ({ in_log: await inLog(), spooled: 0 }),
+      ledgerExtras: async (deployment) => ({ ...(await unconsumed.look(deployment)), spooled: 0 }),
       problem: () => {
         const away = storeProblem()
         return (
@@ -236,10 +232,12 @@ export async function startStandalone(
 
     const ticking = setInterval(() => {
       ingest.tick().catch((error: unknown) => logger.error({ err: error }, 'upkeep of ingest'))
-      inLog().then(
+      unconsumed.count().then(
         (records) => metrics.lag.set(records),
         () => undefined,
       )
+      // Tried again by the next tick; what fails the log for good ends the process anyway.
+      unconsumed.follow().catch(() => undefined)
       log.stats().then(
         ({ bytes }) => metrics.logBytes.set(bytes),
         () => undefined,

@@ -25,11 +25,14 @@ export interface MetricRequest {
   /** Local days, both inclusive. */
   readonly from: string
   readonly to: string
+  /** Only `total` for a `top` metric, which is over the whole range. */
   readonly interval: Interval
-  /** Keeps one value of the dimension of a `top` metric. */
+  /** Of `top` metrics: keeps one value of the dimension. */
   readonly dimension?: string | undefined
-  /** Values of a dimension a deployment at most; default 20. */
+  /** Of `top` metrics: values of a dimension a deployment at most; default 20. */
   readonly limit?: number | undefined
+  /** When the oldest event that is accepted and not yet in the store was accepted, Unix milliseconds; null: none waits. */
+  readonly unconsumedFrom: number | null
   /** Unix milliseconds. */
   readonly now: number
 }
@@ -53,11 +56,14 @@ export interface MetricAnswer {
   readonly metric: string
   readonly version: number
   readonly unit: string
-  /** Everything accepted up to then is in the numbers; ISO time, null before the first event. */
+  /** Everything accepted up to then, for whichever deployment, is in the numbers; ISO time, null before the first event. */
   readonly data_to: string | null
-  /** False while the range reaches into a day that is not over, or beyond what is in the store. */
+  /**
+   * The range is over for every deployment, and nothing accepted before its end waits to be counted. A completion counts
+   * until the end of the day after its start: numbers of journeys need that day too.
+   */
   readonly complete: boolean
-  /** Share of page views whose visitor is known; events refused; days with data. */
+  /** Share of page views whose visitor is known; events refused: the range is undercounted by at least so many; days with data. */
   readonly coverage: { readonly visitors: number | null; readonly refused: number; readonly days: number }
   readonly rows: readonly MetricRow[]
 }
@@ -115,7 +121,7 @@ export function periodOf(day: string, interval: Interval): string {
 }
 
 /** @throws INVALID_REQUEST that names the parameter. */
-function checkRequest(request: MetricRequest): void {
+function checkRequest(definition: MetricDefinition, request: MetricRequest): void {
   for (const name of ['from', 'to'] as const) {
     if (!isDay(request[name])) throw new PipelineError('INVALID_REQUEST', `${name}: must be a day such as 2026-01-31.`)
   }
@@ -130,6 +136,23 @@ function checkRequest(request: MetricRequest): void {
   ) {
     throw new PipelineError('INVALID_REQUEST', 'limit: must be a whole number from 1 to 1,000.')
   }
+  const idsOf = (shape: MetricDefinition['shape']): string =>
+    metricDefinitions
+      .filter((other) => other.shape === shape)
+      .map(({ id }) => id)
+      .join(', ')
+  for (const name of ['dimension', 'limit'] as const) {
+    if (request[name] !== undefined && definition.shape !== 'top')
+      throw new PipelineError(
+        'INVALID_REQUEST',
+        `${name}: ${definition.id} has no dimension; these have one: ${idsOf('top')}.`,
+      )
+  }
+  if (request.interval !== 'total' && definition.shape === 'top')
+    throw new PipelineError(
+      'INVALID_REQUEST',
+      `interval: ${definition.id} is over the whole range, "total"; these have periods: ${idsOf('series')}.`,
+    )
 }
 
 interface DayRow {
@@ -153,15 +176,31 @@ function toValue(
   return { value, n: denominator, ...(bounds ?? {}) }
 }
 
-/** Why a deployment has no value on a day; null when it is measured then. */
-function absence(deployment: MeasuredDeployment, day: string, today: string): string | null {
-  if (deployment.launched_on !== undefined && day < deployment.launched_on) return 'not_launched'
-  if (deployment.retired_on !== undefined && day > deployment.retired_on) return 'retired'
-  return day > today ? 'future' : null
+/**
+ * Why a deployment has no value on a day; null when it is measured then.
+ * @param firstDay with events. Measuring begins with it, or with the launch when that was earlier.
+ */
+function absence(
+  deployment: MeasuredDeployment,
+  day: string,
+  today: string,
+  firstDay: string | undefined,
+): string | null {
+  const { launched_on: launchedOn, retired_on: retiredOn } = deployment
+  if (day > today) return 'future'
+  if (retiredOn !== undefined && day > retiredOn) return 'retired'
+  const begins = [launchedOn, firstDay].filter((begin) => begin !== undefined).sort()[0]
+  if (begins !== undefined && day >= begins) return null
+  return launchedOn === undefined ? 'not_measured' : 'not_launched'
 }
 
 /** Fills every period of every deployment: a count of nothing is 0, what cannot be said is null with a reason. */
-function toSeries(definition: MetricDefinition, request: MetricRequest, rows: readonly DayRow[]): MetricRow[] {
+function toSeries(
+  definition: MetricDefinition,
+  request: MetricRequest,
+  rows: readonly DayRow[],
+  firstDays: ReadonlyMap<string, string>,
+): MetricRow[] {
   const byDay = new Map(rows.map((row) => [`${row.deployment} ${row.day}`, row]))
   const result: MetricRow[] = []
   for (const deployment of request.deployments) {
@@ -172,7 +211,7 @@ function toSeries(definition: MetricDefinition, request: MetricRequest, rows: re
       let sums = periods.get(period)
       if (!sums) periods.set(period, (sums = { numerator: 0, denominator: 0, days: 0, reason: null }))
       const row = byDay.get(`${deployment.id} ${day}`)
-      const reason = row ? null : absence(deployment, day, today)
+      const reason = row ? null : absence(deployment, day, today, firstDays.get(deployment.id))
       if (reason !== null) {
         sums.reason ??= reason
         continue
@@ -223,50 +262,51 @@ function queryOnce<Row>(store: Store, sql: string, parameters: QueryParameters):
  */
 export async function queryMetric(store: Store, id: string, request: MetricRequest): Promise<MetricAnswer> {
   const definition = findMetric(id)
-  checkRequest(request)
-  const parameters: QueryParameters = {
-    deployments: request.deployments.map((deployment) => deployment.id),
-    from: request.from,
-    to: request.to,
-  }
+  checkRequest(definition, request)
+  const all = { deployments: request.deployments.map((deployment) => deployment.id) }
+  const parameters: QueryParameters = { ...all, from: request.from, to: request.to }
   const isTop = definition.shape === 'top'
   const own =
     definition.id === 'live_events'
-      ? { deployments: parameters.deployments!, now: request.now }
+      ? { ...all, now: request.now }
       : isTop
         ? { ...parameters, limit: request.dimension === undefined ? (request.limit ?? 20) : 100_000 }
         : parameters
   const none = request.deployments.length === 0
-  const [rows, coverageRows, refusedRows, dataRows] = none
-    ? [[], [], [], []]
+  const [rows, coverageRows, refusedRows, dataRows, firstDayRows] = none
+    ? [[], [], [], [], []]
     : await Promise.all([
         queryOnce<DayRow>(store, readMetricSql(definition.id), own),
         definition.id === 'visitor_coverage'
           ? Promise.resolve(null)
           : queryOnce<DayRow>(store, readMetricSql('visitor_coverage'), parameters),
         queryOnce<DayRow>(store, readMetricSql('refused_events'), { ...parameters, limit: 1_000 }),
-        queryOnce<{ deployment: string; data_to: string }>(store, readMetricSql('data_to'), {
-          deployments: parameters.deployments!,
-        }),
+        queryOnce<{ deployment: string; data_to: string }>(store, readMetricSql('data_to'), all),
+        isTop ? [] : queryOnce<{ deployment: string; day: string }>(store, readMetricSql('measured_from'), all),
       ])
   const covered = coverageRows ?? rows
   const sum = (list: readonly DayRow[], field: 'numerator' | 'denominator'): number =>
     list.reduce((total, row) => total + Number(row[field] ?? 0), 0)
   const views = sum(covered, 'denominator')
-  const dataTo = dataRows.reduce((latest, row) => Math.max(latest, Number(row.data_to)), 0)
-  const over = request.deployments.every((deployment) => request.to < localTime(deployment.time_zone, request.now).day)
+  // What was accepted before this moment is in the store. Where nothing waits, that holds for the quiet deployments too.
+  const storedTo = Math.min(request.unconsumedFrom ?? request.now, request.now)
+  const newest = dataRows.reduce((latest, row) => Math.max(latest, Number(row.data_to)), 0)
+  const dataTo = Math.min(newest, storedTo)
+  const lastDay = shiftDay(request.to, definition.ofJourneys ? 1 : 0)
   return {
     metric: definition.id,
     version: definition.version,
     unit: definition.unit,
     data_to: dataTo > 0 ? new Date(dataTo).toISOString() : null,
-    complete: over && !none,
+    complete: !none && request.deployments.every(({ time_zone }) => lastDay < localTime(time_zone, storedTo).day),
     coverage: {
       visitors: views === 0 ? null : sum(covered, 'numerator') / views,
       refused: sum(refusedRows, 'numerator'),
       days: new Set(covered.map((row) => row.day)).size,
     },
-    rows: isTop ? toTop(definition, request, rows) : toSeries(definition, request, rows),
+    rows: isTop
+      ? toTop(definition, request, rows)
+      : toSeries(definition, request, rows, new Map(firstDayRows.map(({ deployment, day }) => [deployment, day]))),
   }
 }
 

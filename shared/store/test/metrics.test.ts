@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { EventRecord } from '@footfall/contracts/event'
 import { checkFolds, dirtyDays, foldDays } from '../src/fold.ts'
 import { metricDefinitions, queryMetric, readMetricSql, type MetricRequest } from '../src/metrics.ts'
+import { ledgerColumns, toDateTime } from '../src/rows.ts'
 import { insertRecords, makeRecord, startTestEngine, type TestEngine } from './engine.ts'
 
 const day = '2026-03-10'
@@ -10,6 +11,8 @@ const noon = Date.parse(`${day}T12:00:00Z`)
 const minute = 60_000
 const later = Date.parse('2026-03-20T00:00:00Z')
 const deployments = ['a', 'b'].map((id) => ({ id, time_zone: 'UTC' }))
+/** Measured before they have events. */
+const launched = deployments.map((deployment) => ({ ...deployment, launched_on: '2026-01-01' }))
 
 let engine: TestEngine
 beforeAll(async () => {
@@ -30,6 +33,7 @@ const ask = (id: string, more: Partial<MetricRequest> = {}) =>
     from: day,
     to: day,
     interval: 'total',
+    unconsumedFrom: null,
     now: later,
     ...more,
   })
@@ -367,7 +371,7 @@ test('every number is the same from events and from folds, and as counted by pla
               .sort((x, y) => x - y)
             times.forEach((at, index) => (sessions += index === 0 || at - times[index - 1]! > 30 * minute ? 1 : 0))
           }
-          const one = { deployments: deployments.filter((deployment) => deployment.id === id) }
+          const one = { deployments: launched.filter((deployment) => deployment.id === id) }
           const ratings = own.filter(({ rating }) => rating > 0)
           expect(await valueOf('page_views', one), pass).toBe(views.length)
           expect(await valueOf('sessions', one), pass).toBe(sessions)
@@ -469,7 +473,11 @@ describe('an answer', () => {
   })
 
   test('gives a rate its n and its interval, and null where it is not defined', async () => {
-    expect((await ask('journey_completion_rate')).rows[0]).toMatchObject({ value: null, n: 0, reason: 'no_starts' })
+    expect((await ask('journey_completion_rate', { deployments: launched })).rows[0]).toMatchObject({
+      value: null,
+      n: 0,
+      reason: 'no_starts',
+    })
     await insert([
       ...Array.from({ length: 10 }, (_, index) =>
         makeRecord({ at: noon + index, name: 'rating', rating: index < 9 ? 5 : 1 }),
@@ -500,9 +508,102 @@ describe('an answer', () => {
     ).toEqual(['2026-01', '2026-02'])
   })
 
-  test('is complete only when the day is over', async () => {
+  test('says nothing of days before measuring began, and leaves them out of means', async () => {
+    const may = ['2015-05-17', '2015-05-18', '2015-05-19', '2015-05-20', '2015-05-21']
+    await insert(
+      may.flatMap((on, index) =>
+        Array.from({ length: 10 * (index + 1) }, (_, visitor) =>
+          makeRecord({ at: Date.parse(`${on}T12:00:00Z`), received_at: later, visitor: String(visitor + 1) }),
+        ),
+      ),
+    )
+    const month = { from: '2015-05-01', to: '2015-05-21' }
+    // Also when the events have gone and only their folds are left.
+    for (const pass of ['events', 'folds']) {
+      expect((await ask('daily_visitors', month)).rows[0], pass).toMatchObject({ value: 30, n: 5 })
+      expect((await ask('page_views', { from: '2015-05-16', to: '2015-05-17', interval: 'day' })).rows, pass).toEqual([
+        { deployment: 'a', period: '2015-05-16', value: null, reason: 'not_measured' },
+        { deployment: 'a', period: '2015-05-17', value: 10 },
+      ])
+      await foldAll()
+      await engine.store.command('TRUNCATE TABLE events')
+    }
+    const earlier = [{ id: 'a', time_zone: 'UTC', launched_on: '2015-05-12' }]
+    expect((await ask('daily_visitors', { ...month, deployments: earlier })).rows[0]).toMatchObject({
+      value: 15,
+      n: 10,
+    })
+  })
+
+  test('says nothing of a deployment that never had an event', async () => {
+    expect((await ask('page_views', { from: '2024-01-01', to: '2024-01-01' })).rows[0]).toMatchObject({
+      value: null,
+      reason: 'not_measured',
+    })
+  })
+
+  test('does not begin a day early because the first day has a completion', async () => {
+    await insert([makeRecord({ at: noon, name: 'journey_complete', journey: 'pay', outcome: 'sent' })])
+    expect((await ask('events', { from: '2026-03-09', to: '2026-03-09' })).rows[0]!.reason).toBe('not_measured')
+  })
+
+  test('is complete only when the day is over, everywhere', async () => {
     expect((await ask('page_views', { now: noon })).complete).toBe(false)
     expect((await ask('page_views')).complete).toBe(true)
+    // 2026-03-11T01:00Z is still the 10th on Hawaii.
+    const both = [...deployments.slice(0, 1), { id: 'b', time_zone: 'Pacific/Honolulu' }]
+    const early = Date.parse('2026-03-11T01:00:00Z')
+    expect((await ask('page_views', { now: early })).complete).toBe(true)
+    expect((await ask('page_views', { now: early, deployments: both })).complete).toBe(false)
+  })
+
+  test('is not complete while what was accepted before its end waits in the log', async () => {
+    expect((await ask('page_views', { unconsumedFrom: noon })).complete).toBe(false)
+    expect((await ask('page_views', { unconsumedFrom: Date.parse('2026-03-11T00:00:00Z') })).complete).toBe(true)
+  })
+
+  test('about journeys is complete a day later, when no completion can come any more', async () => {
+    const next = noon + 24 * 60 * minute
+    for (const id of ['journeys_started', 'journey_completion_rate', 'journeys']) {
+      expect((await ask(id, { now: next })).complete, id).toBe(false)
+      expect((await ask(id, { now: next + 24 * 60 * minute })).complete, id).toBe(true)
+      expect((await ask(id, { unconsumedFrom: next })).complete, id).toBe(false)
+    }
+    expect((await ask('page_views', { now: next })).complete).toBe(true)
+  })
+
+  test('reaches no further than the oldest event that waits, whichever deployment has newer ones', async () => {
+    const read = (deployment: string, receivedTo: number) => [
+      'log',
+      0,
+      receivedTo,
+      receivedTo + 1,
+      deployment,
+      1,
+      1,
+      0,
+      0,
+      0,
+      toDateTime(receivedTo),
+    ]
+    await engine.store.insert('ledger', ledgerColumns, [read('a', noon), read('b', noon + 60 * minute)], null)
+    const dataTo = async (unconsumedFrom: number | null) =>
+      Date.parse((await ask('page_views', { deployments, unconsumedFrom })).data_to!) - noon
+    expect(await dataTo(noon + 30 * minute)).toBe(30 * minute)
+    expect(await dataTo(noon + 90 * minute)).toBe(60 * minute)
+    expect(await dataTo(null)).toBe(60 * minute)
+  })
+
+  test.each([
+    ['page_views', { dimension: '/' }, 'dimension: page_views'],
+    ['page_views', { limit: 5 }, 'limit: page_views'],
+    ['top_pages', { interval: 'day' as const }, 'interval: top_pages'],
+  ])('refuses for %s what it cannot heed: %j', async (id, more, words) => {
+    const known = words.startsWith('interval') ? 'page_views' : 'top_pages'
+    await expect(ask(id, more)).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+      message: expect.stringMatching(new RegExp(`${words}.*${known}`)) as string,
+    })
   })
 
   test.each([

@@ -27,7 +27,15 @@ export function startPage(app: FastifyInstance, web: Web): void {
       )
     }
     const today = localTime(first.time_zone, web.now()).day
-    const question = { deployments: [first], from: today, to: today, interval: 'total' as const, now: web.now() }
+    const { unconsumed_from: unconsumedFrom = null } = await web.ledgerExtras()
+    const question = {
+      deployments: [first],
+      from: today,
+      to: today,
+      interval: 'total' as const,
+      unconsumedFrom,
+      now: web.now(),
+    }
     // The store may still be starting: the page then begins at 0 and counts up.
     const count = await queryMetric(web.store, 'page_views', question).then(
       ({ rows }) => rows[0]?.value ?? 0,

@@ -26,7 +26,8 @@ const csvAddress = (metric: string, context: PanelContext, interval: string): st
     ...(context.deployment === undefined ? {} : { deployment: context.deployment }),
     from: context.period.from,
     to: context.period.to,
-    interval,
+    // Rankings are over the whole range and take no interval.
+    ...(interval === 'total' ? {} : { interval }),
     format: 'csv',
   })
   return `/api/v1/metrics/${metric}?${query.toString()}`
@@ -265,10 +266,10 @@ async function renderDistribution(
 function renderLedger(ledger: Loaded<Ledger>): Html {
   if (ledger.problem !== undefined) return problem(ledger.problem)
   const sums = ledger.answer
-  const accepted = sums.read + (sums.in_log ?? 0) + sums.spooled
+  const accepted = sums.read + sums.in_log + sums.spooled
   const names = ['stored', 'deduplicated', 'failed', 'expired', 'erased', 'in_log', 'spooled'] as const
-  const line = (name: 'accepted' | (typeof names)[number], count: number | null): Html =>
-    html`<tr${name === 'accepted' && raw(' class="total"')}><th scope="row">${text.ledger[name]}</th><td class="num">${count === null ? '–' : formatCount(count)}</td></tr>`
+  const line = (name: 'accepted' | 'in_log_of_all' | (typeof names)[number], count: number): Html =>
+    html`<tr${name === 'accepted' && raw(' class="total"')}><th scope="row">${text.ledger[name]}</th><td class="num">${formatCount(count)}</td></tr>`
   return html`<table>
       <caption class="visually-hidden">
         ${text.ledger.where}
@@ -280,7 +281,7 @@ function renderLedger(ledger: Loaded<Ledger>): Html {
         </tr>
       </thead>
       <tbody>
-        ${line('accepted', accepted)}${names.filter((name) => sums[name] !== null).map((name) => line(name, sums[name]))}
+        ${line('accepted', accepted)}${names.map((name) => line(name === 'in_log' && sums.in_log_scope === 'all' ? 'in_log_of_all' : name, sums[name]))}
       </tbody>
     </table>
     <p class="${sums.difference === 0 ? 'balanced' : 'problem'}">

@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { topics } from '@footfall/contracts/event'
+import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openUnconsumed } from '../src/unconsumed.ts'
+
+let directory: string
+let log: Awaited<ReturnType<typeof openEmbeddedEventLog>>
+let unconsumed: Awaited<ReturnType<typeof openUnconsumed>>
+let consumedTo: number
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'footfall-unconsumed-'))
+  log = await openEmbeddedEventLog({ directory, minFreeBytes: 0, segmentBytes: 1, retentionMs: 0 })
+  consumedTo = 0
+  unconsumed = await openUnconsumed(log, () => new Map([[0, consumedTo]]))
+})
+afterEach(async () => {
+  await unconsumed.close()
+  await log.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const accept = (...events: [deployment: string, receivedAt: number][]) =>
+  log.append(
+    topics.events,
+    events.map(([deployment, received_at], index) => ({
+      key: `${index}`,
+      value: JSON.stringify({ deployment, received_at }),
+    })),
+  )
+
+describe('what waits in the log', () => {
+  test('is counted for one deployment by reading it, and tells since when the oldest of all waits', async () => {
+    await accept(['a', 1_000], ['b', 2_000], ['a', 3_000])
+    expect(await unconsumed.look()).toEqual({ in_log: 3, unconsumed_from: 1_000 })
+    expect(await unconsumed.look('b')).toEqual({ in_log: 1, unconsumed_from: 1_000 })
+    consumedTo = 1
+    expect(await unconsumed.look('a')).toEqual({ in_log: 1, unconsumed_from: 2_000 })
+    consumedTo = 3
+    expect(await unconsumed.look('a')).toEqual({ in_log: 0 })
+  })
+
+  test('is that of all deployments, and says so, when too much waits to be told apart', async () => {
+    for (let batch = 0; batch < 11; batch++)
+      await accept(...Array.from({ length: 10_000 }, (): [string, number] => ['a', 5_000]))
+    expect(await unconsumed.look('b')).toEqual({ in_log: 110_000, in_log_scope: 'all', unconsumed_from: 5_000 })
+    consumedTo = 10_000
+    expect(await unconsumed.look('b')).toEqual({ in_log: 0, unconsumed_from: 5_000 })
+  })
+
+  test('counts a record that cannot be read for nobody', async () => {
+    await log.append(topics.events, [{ key: 'x', value: 'not JSON' }])
+    expect([await unconsumed.look(), await unconsumed.look('a')]).toEqual([{ in_log: 1 }, { in_log: 0 }])
+  })
+
+  test('holds no consumed record back', async () => {
+    const store = await log.consume(topics.events, 'store', { onAssigned: () => undefined, onRevoked: () => undefined })
+    await accept(['a', 1])
+    await accept(['a', 2])
+    consumedTo = 2
+    await store.advance(0, 2)
+    await log.reclaim()
+    expect((await log.partitions(topics.events))[0]!.start).toBe(0)
+    await unconsumed.follow()
+    await log.reclaim()
+    expect((await log.partitions(topics.events))[0]!.start).toBe(2)
+    await store.close()
+  })
+})

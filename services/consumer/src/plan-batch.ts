@@ -43,7 +43,7 @@ export function readRecords(records: readonly StoredRecord[]): ReadRecord[] {
 export const idKey = (deployment: string, hex: string): string => `${hex}${deployment}`
 
 const within = (copy: EarlierCopy, event: EventRecord): boolean =>
-  event.source === 'import' ||
+  event.source !== 'beacon' ||
   copy.keptForEver ||
   Math.abs(event.received_at - copy.receivedAt) <= deduplicationWindowMs
 
@@ -121,7 +121,7 @@ export function planBatch(
         continue
       }
     }
-    const copy = { receivedAt: event.received_at, keptForEver: event.source === 'import', content: event.content }
+    const copy = { receivedAt: event.received_at, keptForEver: event.source !== 'beacon', content: event.content }
     seen.set(key, [...(inBatch ?? []), copy])
     ids.push(toIdRow(event, position))
     const refusal = refused.get(offset)

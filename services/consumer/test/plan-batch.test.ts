@@ -24,6 +24,7 @@ describe('what becomes of a batch', () => {
     ['a copy at 72 hours exactly', 72 * hour, 'beacon', 1],
     ['a copy after 72 hours, which is a new event', 72 * hour + 1, 'beacon', 0],
     ['an import after a year', 8_760 * hour, 'import', 1],
+    ['a demo that is started again after a month', 720 * hour, 'demo', 1],
   ] as const)('compares when the copies were received: %s', (_name, later, source, deduplicated) => {
     const record = makeRecord({ at, source, received_at: at + later })
     const earlier = new Map<string, EarlierCopy[]>([

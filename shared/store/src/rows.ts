@@ -145,14 +145,14 @@ export const idColumns = [
   'content',
 ] as const
 
-/** Notes that an id is taken. Imports are recognised for ever, beacons for the deduplication window. */
+/** Notes that an id is taken. Imports and the demo are recognised for ever, beacons for the deduplication window. */
 export function toIdRow(record: EventRecord, position: LogPosition): unknown[] {
   return [
     record.id.replaceAll('-', ''),
     record.deployment,
     clampDay(record.local_day),
     toDateTime(record.received_at),
-    record.source === 'import',
+    record.source !== 'beacon',
     position.logId,
     position.partition,
     position.offset,

@@ -30,7 +30,7 @@ test('a directory that is no demo of ours is refused, and nothing is made in it'
 test('a demo that holds a real deployment by now is refused before an engine starts', async () => {
   const used = join(root, 'used')
   await mkdir(used)
-  await writeFile(join(used, 'demo.json'), '{"v":1}')
+  await writeFile(join(used, 'demo.json'), '{"seed":1,"days":365,"scale":1,"end":"2026-03-10","until":null}')
   await writeFile(join(used, 'registry.json'), JSON.stringify({ state: { deployments: [['helsinki-app', {}]] } }))
   expect(demo(used)).toMatchObject({ status: 1, stderr: expect.stringContaining('helsinki-app') as string })
   expect((await readdir(used)).sort()).toEqual(['demo.json', 'registry.json'])
@@ -42,4 +42,8 @@ test('a demo that cannot be made ends with 1 instead of going on as a server, an
     expect(demo(failed, '--days', '0')).toMatchObject({ status: 1, stderr: expect.stringContaining('days') as string })
   }
   expect(demo(failed, '--days', '2', '--scale', '0.01', '--exit').status).toBe(0)
+  expect(demo(failed, '--seed', '2')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('holds the history of --seed 1 --days 2 --scale 0.01') as string,
+  })
 })

@@ -277,8 +277,8 @@ const partsOf = (entry: Plan) => ({
 
 /**
  * The programme of the demo: six cities, eight apps, half of the deployments borrowed from another city. Dates count
- * back from the first of the month of `end`, so that runs within a month agree on every day they share.
- * @param end last day of history, YYYY-MM-DD.
+ * back from the first of the month of `end`.
+ * @param end last day of the history as it was first made, YYYY-MM-DD.
  */
 export function demoCatalogue(end: string): Catalogue {
   const month = `${end.slice(0, 7)}-01`

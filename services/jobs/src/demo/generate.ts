@@ -10,11 +10,13 @@ import * as z from 'zod'
 import { demoCatalogue, demoTraffic, type DemoTraffic } from './catalogue.ts'
 
 export const demoPayloadSchema = z.strictObject({
-  seed: z.number().int().default(1),
-  days: z.number().int().min(1).max(400).default(365),
+  seed: z.number().int(),
   /** Multiplies the visits. */
-  scale: z.number().min(0.001).max(100).default(1),
-  /** The last day of history. */
+  scale: z.number().min(0.001).max(100),
+  /** The last day of the history as it was first made: the dates of the catalogue count back from it. */
+  end: z.iso.date(),
+  /** The days to make, both included. */
+  from: z.iso.date(),
   until: z.iso.date(),
 })
 
@@ -159,7 +161,7 @@ export function demoDay(
 }
 
 /**
- * Makes a year of a believable programme and sends it through the log, a day at a time; goes on after the last whole
+ * Makes days of a believable programme and sends them through the log, a day at a time; goes on after the last whole
  * day. The same seed and day make the same events with the same ids, so a repetition counts nothing twice.
  */
 export async function generateDemo(
@@ -167,15 +169,16 @@ export async function generateDemo(
   context: JobContext,
   parts: { log: EventLog; now: () => number },
 ): Promise<{ events: number; days: number }> {
-  const { seed, days, scale, until } = demoPayloadSchema.parse(job.payload)
+  const { seed, scale, end, from, until } = demoPayloadSchema.parse(job.payload)
   const known = checkpointSchema.safeParse(job.progress?.checkpoint)
   const traffic = demoTraffic()
-  const deployments = demoCatalogue(until).deployments
+  const deployments = demoCatalogue(end).deployments
   const localTime = createLocalClock()
   const receivedAt = parts.now()
   let events = known.success ? known.data.events : 0
-  const first = shiftDay(until, 1 - days)
-  for (let day = known.success ? shiftDay(known.data.day, 1) : first; day <= until; day = shiftDay(day, 1)) {
+  const daysTo = (day: string): number => Math.round((Date.parse(day) - Date.parse(from)) / 86_400_000) + 1
+  const days = Math.max(0, daysTo(until))
+  for (let day = known.success ? shiftDay(known.data.day, 1) : from; day <= until; day = shiftDay(day, 1)) {
     context.signal.throwIfAborted()
     const records = deployments.flatMap((deployment) =>
       demoDay(seed, scale, day, deployment, traffic.get(deployment.id)!, localTime, receivedAt),
@@ -189,8 +192,12 @@ export async function generateDemo(
       )
     }
     events += records.length
-    const done = Math.round((Date.parse(day) - Date.parse(first)) / 86_400_000) + 1
-    await context.progress({ done, total: days, note: `${day}: ${events} events`, checkpoint: { day, events } })
+    await context.progress({
+      done: daysTo(day),
+      total: days,
+      note: `${day}: ${events} events`,
+      checkpoint: { day, events },
+    })
   }
   return { events, days }
 }

@@ -12,17 +12,18 @@ export interface DemoTraffic {
   readonly completion: number
   /** Mean tendency of ratings, 1 to 5. */
   readonly liking: number
-  /** Share of journeys whose pages hand an id on. */
+  /** Share of completed journeys whose id was handed on to the end. */
   readonly withId: number
   readonly journey: string
+  /** From the first to the one on which the journey ends. */
   readonly pages: readonly string[]
   readonly dataset: string | null
   readonly rhythm: Rhythm
   /** Month of the most visits, 0 to 11, and how far the year swings about its mean. */
   readonly peakMonth: number
   readonly swing: number
+  /** Share of visits by telephone or tablet. */
   readonly mobile: number
-  readonly city: string
   readonly country: string
 }
 
@@ -327,7 +328,7 @@ export function demoTraffic(): ReadonlyMap<string, DemoTraffic> {
       const { journey, pages, dataset, rhythm, peakMonth, swing, mobile } = app
       const { visits, completion, liking, withId = 0.85 } = entry
       const used = { journey, pages, dataset, rhythm, peakMonth, swing, mobile }
-      return [idOf(entry), { ...used, visits, completion, liking, withId, city: city.id, country: city.country }]
+      return [idOf(entry), { ...used, visits, completion, liking, withId, country: city.country }]
     }),
   )
 }

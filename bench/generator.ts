@@ -70,7 +70,8 @@ const endsAt = performance.now() + seconds * 1_000
 let open = 0
 let finish: () => void = () => undefined
 const finished = new Promise<void>((resolve) => (finish = resolve))
-const isOver = (): boolean => performance.now() >= endsAt
+/** Nothing is left to begin. */
+let isOver = (): boolean => performance.now() >= endsAt
 
 function send(connection: Connection, due: number): void {
   connection.due = due
@@ -119,10 +120,11 @@ if (requestsPerSecond !== null) {
   const total = Math.floor(seconds * requestsPerSecond)
   const every = 1_000 / requestsPerSecond
   let issued = 0
+  isOver = () => issued >= total
   const issue = (): void => {
     for (; issued < total && began + issued * every <= performance.now(); issued++) {
       const due = began + issued * every
-      const connection = free.pop()
+      const connection = free.shift()
       if (connection) send(connection, due)
       else waiting.push(due)
     }

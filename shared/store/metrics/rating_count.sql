@@ -1,3 +1,3 @@
 -- Ratings given.
 SELECT deployment, toString(local_day) AS day, rating_1 + rating_2 + rating_3 + rating_4 + rating_5 AS numerator
-FROM daily(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date})
+FROM counts(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date})

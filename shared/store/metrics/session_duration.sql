@@ -1,3 +1,3 @@
 -- Seconds from the first to the last event of a session, summed over sessions.
 SELECT deployment, toString(local_day) AS day, session_seconds AS numerator, sessions AS denominator
-FROM daily(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date})
+FROM visits(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date})

@@ -72,7 +72,7 @@ SELECT
     deployment,
     local_day,
     visitor,
-    arraySort(groupArray((at, path))) AS steps,
+    arraySort(groupArray((at, path, name = 'page_view'))) AS steps,
     arraySplit((step, place) -> place > 1 AND dateDiff('millisecond', steps[place - 1].1, step.1) > 1800000, steps, arrayEnumerate(steps)) AS visits
 FROM events
 WHERE (deployment, local_day) IN
@@ -80,92 +80,91 @@ WHERE (deployment, local_day) IN
   AND NOT test AND NOT bot AND visitor != 0 AND name NOT IN ('web_vital', 'engagement', 'error')
 GROUP BY deployment, local_day, visitor;
 
-CREATE OR REPLACE VIEW raw_daily AS
+-- What a number reads is one scan: each of the three has a view of its own, and only a fold reads them all.
+CREATE OR REPLACE VIEW raw_counts AS
 SELECT
-    totals.deployment AS deployment,
-    totals.local_day AS local_day,
-    events,
-    page_views,
-    views_with_visitor,
-    bot_events,
-    corrected_events,
-    derived.visitors AS visitors,
-    derived.sessions AS sessions,
-    derived.bounces AS bounces,
-    derived.session_seconds AS session_seconds,
-    rating_1,
-    rating_2,
-    rating_3,
-    rating_4,
-    rating_5,
-    beacons.expected AS beacons_expected,
-    beacons.received AS beacons_received
+    deployment,
+    local_day,
+    toUInt32(countIf(NOT bot)) AS events,
+    toUInt32(countIf(NOT bot AND name = 'page_view')) AS page_views,
+    toUInt32(countIf(NOT bot AND name = 'page_view' AND visitor != 0)) AS views_with_visitor,
+    toUInt32(countIf(bot)) AS bot_events,
+    toUInt32(countIf(NOT bot AND clock_corrected)) AS corrected_events,
+    toUInt32(countIf(NOT bot AND rating = 1)) AS rating_1,
+    toUInt32(countIf(NOT bot AND rating = 2)) AS rating_2,
+    toUInt32(countIf(NOT bot AND rating = 3)) AS rating_3,
+    toUInt32(countIf(NOT bot AND rating = 4)) AS rating_4,
+    toUInt32(countIf(NOT bot AND rating = 5)) AS rating_5
+FROM events
+WHERE (deployment, local_day) IN
+      (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+  AND NOT test
+GROUP BY deployment, local_day;
+
+CREATE OR REPLACE VIEW raw_visits AS
+SELECT
+    deployment,
+    local_day,
+    toUInt32(count()) AS visitors,
+    toUInt32(sum(arrayCount(step -> step.3, steps))) AS views_with_visitor,
+    toUInt32(sum(length(visits))) AS sessions,
+    toUInt32(sum(arrayCount(session -> length(session) = 1, visits))) AS bounces,
+    toUInt64(sum(arraySum(session -> dateDiff('second', session[1].1, session[-1].1), visits))) AS session_seconds
+FROM raw_sessions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
+GROUP BY deployment, local_day;
+
+-- `seq` counts within a page load, so what is missing below the highest was lost on its way. A page that was open at
+-- midnight counts from its lowest of the day: what lies below belongs to the day before.
+CREATE OR REPLACE VIEW raw_page_loads AS
+SELECT
+    deployment,
+    local_day,
+    toUInt32(sum(highest + 1 - if(is_continued, lowest, 0))) AS beacons_expected,
+    toUInt32(sum(received)) AS beacons_received
 FROM
 (
     SELECT
         deployment,
         local_day,
-        toUInt32(countIf(NOT bot)) AS events,
-        toUInt32(countIf(NOT bot AND name = 'page_view')) AS page_views,
-        toUInt32(countIf(NOT bot AND name = 'page_view' AND visitor != 0)) AS views_with_visitor,
-        toUInt32(countIf(bot)) AS bot_events,
-        toUInt32(countIf(NOT bot AND clock_corrected)) AS corrected_events,
-        toUInt32(countIf(NOT bot AND rating = 1)) AS rating_1,
-        toUInt32(countIf(NOT bot AND rating = 2)) AS rating_2,
-        toUInt32(countIf(NOT bot AND rating = 3)) AS rating_3,
-        toUInt32(countIf(NOT bot AND rating = 4)) AS rating_4,
-        toUInt32(countIf(NOT bot AND rating = 5)) AS rating_5
+        page,
+        min(seq) AS lowest,
+        max(seq) AS highest,
+        uniqExact(seq) AS received,
+        (deployment, local_day - 1, page) IN
+        (
+            SELECT deployment, local_day, page FROM events
+            WHERE (deployment, local_day) IN
+                  (SELECT deployment, local_day - 1 FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
+              AND NOT test AND NOT bot AND page != 0
+        ) AS is_continued
     FROM events
     WHERE (deployment, local_day) IN
           (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
-      AND NOT test
-    GROUP BY deployment, local_day
-) AS totals
+      AND NOT test AND NOT bot AND page != 0
+    GROUP BY deployment, local_day, page
+)
+GROUP BY deployment, local_day;
+
+CREATE OR REPLACE VIEW raw_daily AS
+SELECT
+    counted.deployment AS deployment,
+    counted.local_day AS local_day,
+    counted.* EXCEPT (deployment, local_day),
+    visitors,
+    sessions,
+    bounces,
+    session_seconds,
+    beacons_expected,
+    beacons_received
+FROM raw_counts(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}) AS counted
 LEFT JOIN
 (
-    SELECT
-        deployment,
-        local_day,
-        toUInt32(count()) AS visitors,
-        toUInt32(sum(length(visits))) AS sessions,
-        toUInt32(sum(arrayCount(session -> length(session) = 1, visits))) AS bounces,
-        toUInt64(sum(arraySum(session -> dateDiff('second', session[1].1, session[-1].1), visits))) AS session_seconds
-    FROM raw_sessions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
-    GROUP BY deployment, local_day
-) AS derived USING (deployment, local_day)
+    SELECT * EXCEPT views_with_visitor FROM raw_visits(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
+) AS visited USING (deployment, local_day)
 LEFT JOIN
 (
-    -- `seq` counts within a page load, so what is missing below the highest was lost on its way. A page that was open at
-    -- midnight counts from its lowest of the day: what lies below belongs to the day before.
-    SELECT
-        deployment,
-        local_day,
-        toUInt32(sum(highest + 1 - if(is_continued, lowest, 0))) AS expected,
-        toUInt32(sum(received)) AS received
-    FROM
-    (
-        SELECT
-            deployment,
-            local_day,
-            page,
-            min(seq) AS lowest,
-            max(seq) AS highest,
-            uniqExact(seq) AS received,
-            (deployment, local_day - 1, page) IN
-            (
-                SELECT deployment, local_day, page FROM events
-                WHERE (deployment, local_day) IN
-                      (SELECT deployment, local_day - 1 FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
-                  AND NOT test AND NOT bot AND page != 0
-            ) AS is_continued
-        FROM events
-        WHERE (deployment, local_day) IN
-              (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
-          AND NOT test AND NOT bot AND page != 0
-        GROUP BY deployment, local_day, page
-    )
-    GROUP BY deployment, local_day
-) AS beacons USING (deployment, local_day);
+    SELECT * FROM raw_page_loads(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8})
+) AS loaded USING (deployment, local_day);
 
 CREATE OR REPLACE VIEW raw_dimensions AS
 SELECT deployment, local_day, dimension, value, uses, visitors FROM
@@ -218,32 +217,39 @@ WITH
         WHERE (deployment, day) IN
               (SELECT deployment, local_day FROM raw_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = {all_days:UInt8}))
     ),
-    identified AS
-    (
-        SELECT
-            deployment,
-            day,
-            journey,
-            journey_id,
-            countIf(is_start) > 0 AS is_known,
-            is_known AND countIf(is_start AND local_day < day) = 0 AS begins,
-            minIf(at, is_start) AS start_at,
-            argMinIf(visitor, (at, visitor), is_start) AS start_visitor,
-            countIf(NOT is_start) > 0 AND maxIf(at, NOT is_start) >= start_at AS is_completed,
-            groupArrayIf((at, visitor), NOT is_start AND local_day = day) AS completions
-        FROM steps
-        WHERE journey_id != ''
-        GROUP BY deployment, day, journey, journey_id
-    ),
+    -- One scan: the steps of a journey with an id come to its start, open or completed, and to completions that have no
+    -- start; each step without an id stands for itself. (visitor, at, is_completion, is_done)
     open_steps AS
     (
-        SELECT deployment, day, start_visitor AS visitor, journey, start_at AS at, 0 AS is_completion, toUInt8(is_completed) AS is_done
-        FROM identified WHERE begins
-        UNION ALL
-        SELECT deployment, day, visitor, journey, at, toUInt8(NOT is_start), 0 FROM steps WHERE journey_id = '' AND local_day = day
-        UNION ALL
-        SELECT deployment, day, completion.2, journey, completion.1, 1, 0
-        FROM identified ARRAY JOIN completions AS completion WHERE NOT is_known OR completion.1 < start_at
+        SELECT deployment, day, journey, step.1 AS visitor, step.2 AS at, step.3 AS is_completion, step.4 AS is_done
+        FROM
+        (
+            SELECT
+                deployment,
+                day,
+                journey,
+                journey_id,
+                countIf(is_start) > 0 AS is_known,
+                is_known AND countIf(is_start AND local_day < day) = 0 AS begins,
+                minIf(at, is_start) AS start_at,
+                argMinIf(visitor, (at, visitor), is_start) AS start_visitor,
+                countIf(NOT is_start) > 0 AND maxIf(at, NOT is_start) >= start_at AS is_completed,
+                groupArrayIf((visitor, at), NOT is_start AND local_day = day) AS completions,
+                groupArrayIf((visitor, at, toUInt8(NOT is_start), toUInt8(0)), journey_id = '' AND local_day = day) AS own
+            FROM steps
+            GROUP BY deployment, day, journey, journey_id
+        )
+        ARRAY JOIN if(
+            journey_id = '',
+            own,
+            arrayConcat(
+                if(begins, [(start_visitor, start_at, toUInt8(0), toUInt8(is_completed))], []),
+                arrayMap(
+                    completion -> (completion.1, completion.2, toUInt8(1), toUInt8(0)),
+                    arrayFilter(completion -> NOT is_known OR completion.2 < start_at, completions)
+                )
+            )
+        ) AS step
     ),
     matched AS
     (
@@ -280,12 +286,26 @@ GROUP BY deployment, day, journey
 HAVING started > 0;
 
 -- What boards read: folds of clean days, events of every other day.
-CREATE OR REPLACE VIEW daily AS
-SELECT * EXCEPT version FROM fold_daily
+CREATE OR REPLACE VIEW counts AS
+SELECT deployment, local_day, events, page_views, views_with_visitor, bot_events, corrected_events, rating_1, rating_2, rating_3, rating_4, rating_5 FROM fold_daily
 WHERE (deployment, local_day, version) IN
       (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))
 UNION ALL
-SELECT * FROM raw_daily(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0);
+SELECT deployment, local_day, events, page_views, views_with_visitor, bot_events, corrected_events, rating_1, rating_2, rating_3, rating_4, rating_5 FROM raw_counts(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0);
+
+CREATE OR REPLACE VIEW visits AS
+SELECT deployment, local_day, visitors, views_with_visitor, sessions, bounces, session_seconds FROM fold_daily
+WHERE (deployment, local_day, version) IN
+      (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))
+UNION ALL
+SELECT deployment, local_day, visitors, views_with_visitor, sessions, bounces, session_seconds FROM raw_visits(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0);
+
+CREATE OR REPLACE VIEW page_loads AS
+SELECT deployment, local_day, beacons_expected, beacons_received FROM fold_daily
+WHERE (deployment, local_day, version) IN
+      (SELECT deployment, local_day, version FROM clean_days(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}))
+UNION ALL
+SELECT deployment, local_day, beacons_expected, beacons_received FROM raw_page_loads(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0);
 
 CREATE OR REPLACE VIEW dimensions AS
 SELECT deployment, local_day, value, uses, visitors FROM fold_dimensions

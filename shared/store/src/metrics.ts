@@ -6,6 +6,7 @@ import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
 import { wilsonInterval } from '@footfall/statistics/wilson'
 import { metricDefinitions, type MetricDefinition } from '../metrics/definitions.ts'
 import type { QueryParameters, Store } from './open.ts'
+import { findSiblings, type Sibling } from './sibling-metrics.ts'
 
 export { metricDefinitions, type MetricDefinition }
 
@@ -256,6 +257,25 @@ function queryOnce<Row>(store: Store, sql: string, parameters: QueryParameters):
   return answer as Promise<Row[]>
 }
 
+let siblings: ReadonlyMap<string, Sibling> | null = null
+
+/** A metric's rows, read together with those of the other numbers of the same view. */
+async function queryDays(store: Store, id: string, parameters: QueryParameters): Promise<DayRow[]> {
+  siblings ??= findSiblings(
+    new Map(metricDefinitions.map((definition) => [definition.id, readMetricSql(definition.id)])),
+  )
+  const sibling = siblings.get(id)
+  if (!sibling) return queryOnce<DayRow>(store, readMetricSql(id), parameters)
+  const { sql, numerator, denominator } = sibling
+  const rows = await queryOnce<Record<string, string>>(store, sql, parameters)
+  return rows.map((row) => ({
+    deployment: row.deployment!,
+    day: row.day!,
+    numerator: row[numerator]!,
+    ...(denominator === null ? {} : { denominator: row[denominator]! }),
+  }))
+}
+
 /**
  * Answers a published number for some deployments and a range of local days.
  * @throws NOT_FOUND, INVALID_REQUEST naming the parameter, STORE_UNAVAILABLE.
@@ -276,10 +296,8 @@ export async function queryMetric(store: Store, id: string, request: MetricReque
   const [rows, coverageRows, refusedRows, dataRows, firstDayRows] = none
     ? [[], [], [], [], []]
     : await Promise.all([
-        queryOnce<DayRow>(store, readMetricSql(definition.id), own),
-        definition.id === 'visitor_coverage'
-          ? Promise.resolve(null)
-          : queryOnce<DayRow>(store, readMetricSql('visitor_coverage'), parameters),
+        queryDays(store, definition.id, own),
+        definition.id === 'visitor_coverage' ? Promise.resolve(null) : queryDays(store, 'visitor_coverage', parameters),
         queryOnce<DayRow>(store, readMetricSql('refused_events'), { ...parameters, limit: 1_000 }),
         queryOnce<{ deployment: string; data_to: string }>(store, readMetricSql('data_to'), all),
         isTop ? [] : queryOnce<{ deployment: string; day: string }>(store, readMetricSql('measured_from'), all),

@@ -166,7 +166,7 @@ export function openStore(options: StoreOptions): Store {
         await client.insert({
           table,
           columns: columns as [string, ...string[]],
-          values: rows as unknown[][],
+          values: rows,
           format: 'JSONCompactEachRow',
           // Without a token the engine takes the content for one; how that is switched off depends on its version.
           clickhouse_settings: { insert_deduplication_token: token ?? randomUUID() },

@@ -39,6 +39,25 @@ async function freshness(footfall: Footfall, eventsPerSecond: number, seconds: n
   return waits
 }
 
+/** The most that all processes take at 1,000 events/s with a board refreshed a minute, as an evaluator's open tab does, MB. */
+async function steadyMemory(footfall: Footfall, seconds: number): Promise<number> {
+  const load = { port: footfall.port, eventsPerRequest: 10, seconds, requestsPerSecond: 100 }
+  let isOver = false
+  const background = generateLoad(load).finally(() => (isOver = true))
+  let most = 0
+  for (let second = 0; !isOver; second++) {
+    const visit = second % 60 === 5 ? footfall.visit('/deployments/bench') : null
+    for (let tenth = 0; tenth < 10; tenth++) {
+      most = Math.max(most, footfall.memoryMegabytes())
+      await pause(100)
+    }
+    await visit
+  }
+  await background
+  await footfall.drained()
+  return most
+}
+
 export interface EndToEndOptions {
   /** Of the open loop and of each freshness. */
   readonly seconds: number
@@ -52,19 +71,8 @@ export async function benchEndToEnd({ seconds, sustainedSeconds }: EndToEndOptio
   const footfall = await startFootfall(directory)
   await footfall.call('/api/v1/registry/apply', { catalogue: benchCatalogue })
 
-  // A board refreshed every minute, as an evaluator's open tab would.
-  const steady = { memory: 0, boards: true }
-  const watching = (async () => {
-    while (steady.boards) {
-      await footfall.visit('/deployments/bench')
-      steady.memory = Math.max(steady.memory, footfall.memoryMegabytes())
-      for (let waited = 0; waited < 60 && steady.boards; waited++) await pause(1_000)
-    }
-  })()
-  const slow = await freshness(footfall, 1_000, Math.max(seconds, 65))
-  steady.memory = Math.max(steady.memory, footfall.memoryMegabytes())
-  steady.boards = false
-  await watching
+  const memory = await steadyMemory(footfall, Math.max(seconds, 65))
+  const slow = await freshness(footfall, 1_000, seconds)
   await footfall.drained()
   const quick = await freshness(footfall, 5_000, seconds)
   await footfall.drained()
@@ -130,16 +138,15 @@ export async function benchEndToEnd({ seconds, sustainedSeconds }: EndToEndOptio
       note: `${quick.length} probes`,
     }),
     atMost('memory at 1,000 events/s with a board refreshed a minute (PSS over all processes)', {
-      value: steady.memory,
+      value: memory,
       unit: 'MB',
       target: 700,
     }),
     reported('memory after the sustained load', { value: afterLoad, unit: 'MB' }),
-    atMost('events on disk after merges, id and offsets included, an event', {
+    reported('events on disk after merges, of one deployment and day, an event', {
       value: size.bytes / size.rows,
       unit: 'B',
-      target: 40,
-      note: `${size.rows} events of one deployment and day`,
+      note: `${size.rows} events; the boards' programme is the one with a target`,
     }),
     reported('event_ids on disk after merges, an id', { value: ids.bytes / ids.rows, unit: 'B' }),
     reported('event log on disk, an event', { value: logBytes / size.rows, unit: 'B' }),

@@ -101,7 +101,8 @@ async function fillBudget(bench: Bench, times: number): Promise<Facts> {
   const client = bench.load(200)
   for (let round = 0; round < times; round++) {
     await pause(300 + random() * 600)
-    const engine = await footfall.storePid()
+    let engine: number | null = null
+    await until('embedded ClickHouse to run', async () => (engine = await footfall.storePid()) !== null, 20_000)
     kill(engine, 'SIGSTOP')
     await refusedThenTaken(client, random() * 500, () => kill(engine, 'SIGCONT'))
   }

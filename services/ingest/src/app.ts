@@ -87,15 +87,16 @@ export function createIngest(options: IngestOptions): Ingest {
     })
     salts.turn(deployments, at)
   }
-  turnSalts()
-  registry.onChange(() => {
+  const tryToTurnSalts = (): void => {
     try {
       turnSalts()
     } catch (error) {
-      // Events of a new deployment go without a visitor until the next tick succeeds.
+      // Events go without a visitor until a tick succeeds; better so than not at all.
       logger.error({ err: error }, 'salts could not be written')
     }
-  })
+  }
+  tryToTurnSalts()
+  registry.onChange(tryToTurnSalts)
 
   const parts: IngestParts = {
     log,
@@ -162,7 +163,7 @@ export function createIngest(options: IngestOptions): Ingest {
     senders,
     register,
     async tick() {
-      turnSalts()
+      tryToTurnSalts()
       const counted = refusals.drain()
       while (counted.length > 0) {
         const records = counted.slice(0, refusalsPerAppend)

@@ -65,6 +65,11 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
   /** Folds every day that has ended and changed since its last fold; resolves to how many. */
   const foldNow = (): Promise<number> => alone(foldDirty)
 
+  // First, since a full disk refuses them: then no worker has been started in vain.
+  await queue.schedule(queues.upkeep, 'fold', parts.foldEveryMs ?? 60_000, { task: 'fold' })
+  await queue.schedule(queues.upkeep, 'reclaim', 60_000, { task: 'reclaim' })
+  await queue.schedule(queues.upkeep, 'retention', 24 * 3600_000, { task: 'retention' })
+
   const upkeep = await queue.work<unknown>(queues.upkeep, async (job) => {
     const { task } = upkeepSchema.parse(job.payload)
     switch (task) {
@@ -119,9 +124,6 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
     }
   })
 
-  await queue.schedule(queues.upkeep, 'fold', parts.foldEveryMs ?? 60_000, { task: 'fold' })
-  await queue.schedule(queues.upkeep, 'reclaim', 60_000, { task: 'reclaim' })
-  await queue.schedule(queues.upkeep, 'retention', 24 * 3600_000, { task: 'retention' })
   const workers: Worker[] = [upkeep, work]
   return {
     foldNow,

@@ -245,43 +245,31 @@ export async function startStandalone(
     }, 1_000)
     closers.push(async () => clearInterval(ticking))
 
-    await writeServerFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort })
+    // A disk without room keeps commands from finding the server, and no beacon from coming in.
+    await writeServerFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort }).catch(
+      (error: unknown) => logger.error({ err: error }, 'server.json could not be written'),
+    )
     closers.push(() => rm(inData('server.json'), { force: true }))
 
     let embedded: EmbeddedClickHouse | null = null
     closers.push(async () => embedded?.close())
-    /** Starts the engine and brings its schema up to date: tried for ever, since nothing is lost meanwhile. */
-    const openEmbeddedStore = async (): Promise<void> => {
-      for (let delay = firstRetryMs; ; delay = Math.min(lastRetryMs, delay * 2)) {
-        try {
-          embedded ??= await superviseEmbeddedClickHouse({
-            directory: storeDirectory,
-            backupsDirectory: inData('backups'),
-            port: storePort,
-            password: storePassword,
-            memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
-            signal: closing.signal,
-            onLog: (line) => logger.debug({ line }, 'embedded ClickHouse'),
-            onProblem: (problem) => {
-              metrics.storeRestarts.set(embedded?.restarts() ?? 0)
-              noteStore('engine', problem)
-            },
-          })
-          await migrate(store, join(findRoot(), 'shared/store/migrations'))
-          return noteStore('schema', null)
-        } catch (error) {
-          closing.signal.throwIfAborted()
-          const hint = isPipelineError(error) && !error.retryable ? ` ${errorTable[error.code].hint}` : ''
-          noteStore('schema', `${error instanceof Error ? error.message : String(error)}${hint}`)
-          await sleep(delay, undefined, { signal: closing.signal })
-        }
-      }
-    }
-
     /** What needs the store. All are closed together: a job may wait for the consumer, and it for a job. */
     const storeClosers: (() => Promise<unknown>)[] = []
     const startStoreSide = async (): Promise<void> => {
-      await openEmbeddedStore()
+      embedded ??= await superviseEmbeddedClickHouse({
+        directory: storeDirectory,
+        backupsDirectory: inData('backups'),
+        port: storePort,
+        password: storePassword,
+        memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
+        signal: closing.signal,
+        onLog: (line) => logger.debug({ line }, 'embedded ClickHouse'),
+        onProblem: (problem) => {
+          metrics.storeRestarts.set(embedded?.restarts() ?? 0)
+          noteStore('engine', problem)
+        },
+      })
+      await migrate(store, join(findRoot(), 'shared/store/migrations'))
       closing.signal.throwIfAborted()
       const started = await startConsumer({
         log,
@@ -326,12 +314,24 @@ export async function startStandalone(
       })
       storeClosers.push(() => jobs.close())
     }
-    const storeReady = startStoreSide()
-    storeReady.catch((error: unknown) => {
-      if (closing.signal.aborted) return
-      logger.fatal({ err: error }, 'what needs the store cannot be started')
-      end(error instanceof Error ? error : new Error(String(error)))
-    })
+    /** Tried for ever, whatever is wrong: the log keeps what comes meanwhile, and ingest needs none of it. */
+    const openStoreSide = async (): Promise<void> => {
+      for (let delay = firstRetryMs; ; delay = Math.min(lastRetryMs, delay * 2)) {
+        try {
+          await startStoreSide()
+          return noteStore('schema', null)
+        } catch (error) {
+          // What was started of it starts anew; the engine runs on.
+          await Promise.all(storeClosers.splice(0).map(shut))
+          closing.signal.throwIfAborted()
+          const hint = isPipelineError(error) && !error.retryable ? ` ${errorTable[error.code].hint}` : ''
+          noteStore('schema', `${error instanceof Error ? error.message : String(error)}${hint}`)
+          await sleep(delay, undefined, { signal: closing.signal })
+        }
+      }
+    }
+    const storeReady = openStoreSide()
+    storeReady.catch(() => undefined)
     closers.push(async () => {
       await storeReady.catch(() => undefined)
       await Promise.all(storeClosers.map(shut))

@@ -74,7 +74,10 @@ export function startClient(options: ClientOptions): Client {
     const at = now - daysBack * dayMs
     const kind = random()
     const path = `/page-${Math.floor(random() * 40)}`
-    const note = `note ${Math.floor(random() * 2 ** 32).toString(36)}`
+    // Letters alone: what looks like a number of something is replaced on purpose.
+    const note = `note ${Math.floor(random() * 2 ** 32)
+      .toString(36)
+      .replace(/\d/g, (digit) => 'ABCDEFGHIJ'[Number(digit)]!)}`
     const isJourney = kind >= 0.7 && kind < 0.9
     const name =
       kind < 0.7

@@ -9,7 +9,10 @@ export const metricQuerySchema = z.strictObject({
   app: z.string().max(200).optional(),
   from: day.optional(),
   to: day.optional(),
-  interval: z.enum(intervals).default('total').describe('Only total for metrics of shape top.'),
+  interval: z
+    .enum(intervals)
+    .default('total')
+    .describe('Metrics of shape top are over the whole range: their period is total whatever this says.'),
   dimension: z.string().max(1_024).optional().describe('Only for metrics of shape top: keeps this value.'),
   limit: z.coerce.number().int().min(1).max(1_000).optional().describe('Only for metrics of shape top; default 20.'),
   format: z.enum(['json', 'csv']).default('json'),

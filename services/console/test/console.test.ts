@@ -34,7 +34,6 @@ describe('API', () => {
     ['/api/v1/metrics/page_views?organisation=nope', 404, 'NOT_FOUND', 'organisation "nope"'],
     ['/api/v1/metrics/page_views?app=nope', 404, 'NOT_FOUND', 'app "nope"'],
     ['/api/v1/metrics/page_views?dimension=x', 400, 'INVALID_REQUEST', 'dimension: page_views'],
-    ['/api/v1/metrics/top_pages?interval=day', 400, 'INVALID_REQUEST', 'interval: top_pages'],
     ['/api/v1/metrics/nothing', 404, 'NOT_FOUND', 'nothing'],
     ['/api/v1/ledger?deployment=nowhere', 404, 'NOT_FOUND', 'nowhere'],
     ['/api/v1/nothing', 404, 'NOT_FOUND', 'nothing'],

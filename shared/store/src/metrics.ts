@@ -27,6 +27,7 @@ export interface MetricRequest {
   readonly from: string
   readonly to: string
   /** Only `total` for a `top` metric, which is over the whole range. */
+  /** A `top` metric is over the whole range whatever it says: its rows name the period `total`. */
   readonly interval: Interval
   /** Of `top` metrics: keeps one value of the dimension. */
   readonly dimension?: string | undefined
@@ -137,23 +138,14 @@ function checkRequest(definition: MetricDefinition, request: MetricRequest): voi
   ) {
     throw new PipelineError('INVALID_REQUEST', 'limit: must be a whole number from 1 to 1,000.')
   }
-  const idsOf = (shape: MetricDefinition['shape']): string =>
-    metricDefinitions
-      .filter((other) => other.shape === shape)
-      .map(({ id }) => id)
-      .join(', ')
+  const withDimension = metricDefinitions.filter(({ shape }) => shape === 'top').map(({ id }) => id)
   for (const name of ['dimension', 'limit'] as const) {
     if (request[name] !== undefined && definition.shape !== 'top')
       throw new PipelineError(
         'INVALID_REQUEST',
-        `${name}: ${definition.id} has no dimension; these have one: ${idsOf('top')}.`,
+        `${name}: ${definition.id} has no dimension; these have one: ${withDimension.join(', ')}.`,
       )
   }
-  if (request.interval !== 'total' && definition.shape === 'top')
-    throw new PipelineError(
-      'INVALID_REQUEST',
-      `interval: ${definition.id} is over the whole range, "total"; these have periods: ${idsOf('series')}.`,
-    )
 }
 
 interface DayRow {

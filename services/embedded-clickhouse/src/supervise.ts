@@ -51,7 +51,7 @@ const mostMissed = 4
 /** Less than the 10 s that a whole shutdown has; what was acknowledged is on disk. */
 const stopTimeoutMs = 5_000
 const firstRetryMs = 100
-const lastRetryMs = 30_000
+const lastRetryMs = 5_000
 
 const cannotStart = (why: string): PipelineError =>
   new PipelineError('STORE_UNAVAILABLE', `Embedded ClickHouse cannot be started: ${why}`)

@@ -185,11 +185,12 @@ export function createHttpServer(options: HttpOptions): Server {
     response: ServerResponse,
     operation: Operation,
     statement: Statement,
-    fallback: string,
+    { fallback, waitsForEnd }: { fallback: string; waitsForEnd: boolean },
   ): Promise<void> => {
     const format = statement.format ?? fallback
-    // The engine streams nothing else.
-    const isStreamed = ['SELECT', 'WITH'].includes(statement.verb)
+    // The engine streams nothing else, and plans what it streams on this process's only thread: whoever waits for the end
+    // anyway is served beside others.
+    const isStreamed = ['SELECT', 'WITH'].includes(statement.verb) && !waitsForEnd
     const lane = statement.sql === probeStatement ? 'probe' : 'query'
     return engine.run(lane, operation, async (session) => {
       const chunks = async function* (): AsyncGenerator<Uint8Array> {
@@ -286,7 +287,10 @@ export function createHttpServer(options: HttpOptions): Server {
         : 'TabSeparated')
     await (hasRows
       ? runInsert(request, response, operation, statement)
-      : runStatement(request, response, operation, statement, fallback))
+      : runStatement(request, response, operation, statement, {
+          fallback,
+          waitsForEnd: url.searchParams.get('wait_end_of_query') === '1',
+        }))
   }
 
   return createServer({ keepAliveTimeout: 30_000, maxHeaderSize: 1024 * 1024 }, (request, response) => {

@@ -159,6 +159,15 @@ describe('the official client over the embedded engine', () => {
     while (await isRunning()) await new Promise((resolve) => setImmediate(resolve))
   })
 
+  test('answers whole or not at all to a client that waits for the end', async () => {
+    const query = client.query({
+      query: 'SELECT throwIf(number = 900000) FROM numbers(1000000)',
+      format: 'JSONEachRow',
+      clickhouse_settings: { wait_end_of_query: 1 },
+    })
+    expect(await codeOf(query)).toBe('395')
+  })
+
   test('tells an error before output by its code, and one after output too', async () => {
     expect(await codeOf(client.query({ query: 'SELECT nothing' }))).toBe('47')
     expect(await codeOf(client.query({ query: 'SELEC 1' }))).toBe('62')

@@ -1,6 +1,6 @@
 -- Countries, by page views; empty: not known.
 SELECT deployment, value AS dimension, sum(uses) AS numerator
-FROM dimensions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, dimension = 'country')
+FROM dimensions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, dimensions = ['country'])
 GROUP BY deployment, dimension
 ORDER BY numerator DESC, dimension
 LIMIT {limit:UInt32} BY deployment

@@ -1,6 +1,6 @@
 -- Names of events, by number.
 SELECT deployment, value AS dimension, sum(uses) AS numerator
-FROM dimensions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, dimension = 'event')
+FROM dimensions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, dimensions = ['event'])
 GROUP BY deployment, dimension
 ORDER BY numerator DESC, dimension
 LIMIT {limit:UInt32} BY deployment

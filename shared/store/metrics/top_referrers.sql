@@ -1,6 +1,6 @@
 -- Sites that visitors came from, by page views; empty: none was told.
 SELECT deployment, value AS dimension, sum(uses) AS numerator
-FROM dimensions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, dimension = 'referrer')
+FROM dimensions(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, dimensions = ['referrer'])
 GROUP BY deployment, dimension
 ORDER BY numerator DESC, dimension
 LIMIT {limit:UInt32} BY deployment

@@ -308,13 +308,13 @@ UNION ALL
 SELECT deployment, local_day, beacons_expected, beacons_received FROM raw_page_loads(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0);
 
 CREATE OR REPLACE VIEW dimensions AS
-SELECT deployment, local_day, value, uses, visitors FROM fold_dimensions
-WHERE dimension = {dimension:String} AND (deployment, local_day, version) IN
+SELECT deployment, local_day, dimension, value, uses, visitors FROM fold_dimensions
+WHERE dimension IN {dimensions:Array(String)} AND (deployment, local_day, version) IN
       (SELECT deployment, local_day, max(version) FROM day_marks WHERE deployment IN {deployments:Array(String)} AND local_day BETWEEN {from:Date} AND {to:Date} GROUP BY deployment, local_day HAVING max(closed) OR sum(marks) = max(folded))
 UNION ALL
-SELECT deployment, local_day, value, uses, visitors
+SELECT deployment, local_day, dimension, value, uses, visitors
 FROM raw_values(deployments = {deployments:Array(String)}, from = {from:Date}, to = {to:Date}, all_days = 0)
-WHERE dimension = {dimension:String};
+WHERE dimension IN {dimensions:Array(String)};
 
 CREATE OR REPLACE VIEW entries AS
 SELECT deployment, local_day, value, uses, visitors FROM fold_dimensions

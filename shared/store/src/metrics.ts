@@ -6,7 +6,7 @@ import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
 import { wilsonInterval } from '@footfall/statistics/wilson'
 import { metricDefinitions, type MetricDefinition } from '../metrics/definitions.ts'
 import type { QueryParameters, Store } from './open.ts'
-import { findSiblings, type Sibling } from './sibling-metrics.ts'
+import { combine, type Question } from './read-together.ts'
 
 export { metricDefinitions, type MetricDefinition }
 
@@ -233,39 +233,43 @@ const toTop = (definition: MetricDefinition, request: MetricRequest, rows: reado
       ...toValue(definition, Number(row.numerator), Number(row.denominator ?? 0)),
     }))
 
-const inFlight = new WeakMap<Store, Map<string, Promise<unknown[]>>>()
-
-/** Asks once what several panels of a board ask at the same time. */
-function queryOnce<Row>(store: Store, sql: string, parameters: QueryParameters): Promise<Row[]> {
-  let asked = inFlight.get(store)
-  if (!asked) inFlight.set(store, (asked = new Map<string, Promise<unknown[]>>()))
-  const key = JSON.stringify([sql, parameters])
-  let answer = asked.get(key)
-  if (!answer) {
-    const flights = asked
-    answer = store.query<Row>(sql, parameters, { max_execution_time: 30 }).finally(() => flights.delete(key))
-    asked.set(key, answer)
-  }
-  return answer as Promise<Row[]>
+interface Asked extends Question {
+  readonly resolve: (rows: unknown[]) => void
+  readonly reject: (error: unknown) => void
 }
 
-let siblings: ReadonlyMap<string, Sibling> | null = null
+const waiting = new WeakMap<Store, Asked[]>()
 
-/** A metric's rows, read together with those of the other numbers of the same view. */
-async function queryDays(store: Store, id: string, parameters: QueryParameters): Promise<DayRow[]> {
-  siblings ??= findSiblings(
-    new Map(metricDefinitions.map((definition) => [definition.id, readMetricSql(definition.id)])),
-  )
-  const sibling = siblings.get(id)
-  if (!sibling) return queryOnce<DayRow>(store, readMetricSql(id), parameters)
-  const { sql, numerator, denominator } = sibling
-  const rows = await queryOnce<Record<string, string>>(store, sql, parameters)
-  return rows.map((row) => ({
-    deployment: row.deployment!,
-    day: row.day!,
-    numerator: row[numerator]!,
-    ...(denominator === null ? {} : { denominator: row[denominator]! }),
-  }))
+/** Sends what was asked for together, in as few statements as it takes. */
+function askTogether(store: Store, asked: readonly Asked[]): void {
+  for (const { sql, parameters, answers } of combine(asked, readMetricSql)) {
+    store.query<Record<string, string>>(sql, parameters, { max_execution_time: 30 }).then(
+      (rows) => {
+        for (const { question, pick } of answers) question.resolve(pick(rows))
+      },
+      (error: unknown) => {
+        for (const { question } of answers) question.reject(error)
+      },
+    )
+  }
+}
+
+/** A metric's rows. What a board's panels ask for at the same time is read together. */
+function readRows<Row>(store: Store, metric: string, parameters: QueryParameters): Promise<Row[]> {
+  return new Promise((resolve, reject) => {
+    const asked = { metric, parameters, resolve: resolve as (rows: unknown[]) => void, reject }
+    const others = waiting.get(store)
+    if (others) {
+      others.push(asked)
+      return
+    }
+    const together: Asked[] = [asked]
+    waiting.set(store, together)
+    setImmediate(() => {
+      waiting.delete(store)
+      askTogether(store, together)
+    })
+  })
 }
 
 /**
@@ -288,11 +292,13 @@ export async function queryMetric(store: Store, id: string, request: MetricReque
   const [rows, coverageRows, refusedRows, dataRows, firstDayRows] = none
     ? [[], [], [], [], []]
     : await Promise.all([
-        queryDays(store, definition.id, own),
-        definition.id === 'visitor_coverage' ? Promise.resolve(null) : queryDays(store, 'visitor_coverage', parameters),
-        queryOnce<DayRow>(store, readMetricSql('refused_events'), { ...parameters, limit: 1_000 }),
-        queryOnce<{ deployment: string; data_to: string }>(store, readMetricSql('data_to'), all),
-        isTop ? [] : queryOnce<{ deployment: string; day: string }>(store, readMetricSql('measured_from'), all),
+        readRows<DayRow>(store, definition.id, own),
+        definition.id === 'visitor_coverage'
+          ? Promise.resolve(null)
+          : readRows<DayRow>(store, 'visitor_coverage', parameters),
+        readRows<DayRow>(store, 'refused_events', { ...parameters, limit: 1_000 }),
+        readRows<{ deployment: string; data_to: string }>(store, 'data_to', all),
+        isTop ? [] : readRows<{ deployment: string; day: string }>(store, 'measured_from', all),
       ])
   const covered = coverageRows ?? rows
   const sum = (list: readonly DayRow[], field: 'numerator' | 'denominator'): number =>

@@ -142,7 +142,8 @@ export function openStore(options: StoreOptions): Store {
           query: sql,
           format: 'JSONEachRow',
           ...(parameters ? { query_params: parameters } : {}),
-          ...(settings ? { clickhouse_settings: settings } : {}),
+          // Rows are given whole: none is worth sending before the last is known, and an error has its status.
+          clickhouse_settings: { ...settings, wait_end_of_query: 1 },
         })
         return await result.json<Row>()
       } catch (error) {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { registerConsole } from '@footfall/console/app'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
+import { createUnconsumed } from '@footfall/console/unconsumed'
 import { startRefusalConsumer } from '@footfall/consumer/consume-refusals'
 import { startConsumer, type RunningConsumer } from '@footfall/consumer/consume'
 import type { Config } from '@footfall/config/config'
@@ -30,7 +31,6 @@ import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
 import { readAdminToken } from './admin-token.ts'
 import { ensureFirstApp } from './first-app.ts'
-import { openUnconsumed } from './unconsumed.ts'
 
 export interface Standalone {
   readonly url: string
@@ -150,8 +150,7 @@ export async function startStandalone(
       () => undefined,
     )
 
-    const unconsumed = await openUnconsumed(log, () => consumer?.positions())
-    closers.push(() => unconsumed.close())
+    const unconsumed = createUnconsumed(log, async () => consumer?.positions())
     const pause = async (): Promise<() => void> => {
       const resume = (await consumer?.pause()) ?? (() => undefined)
       if (!closing.signal.aborted) return resume
@@ -236,8 +235,6 @@ export async function startStandalone(
         (records) => metrics.lag.set(records),
         () => undefined,
       )
-      // Tried again by the next tick; what fails the log for good ends the process anyway.
-      unconsumed.follow().catch(() => undefined)
       log.stats().then(
         ({ bytes }) => metrics.logBytes.set(bytes),
         () => undefined,

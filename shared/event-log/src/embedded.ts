@@ -69,6 +69,14 @@ export interface EmbeddedExtras {
   copyTo(directory: string): Promise<void>
 }
 
+/** Where a tail is in a partition. */
+interface TailPlace {
+  readonly partition: Partition
+  readonly until: number
+  readonly cursor: ReturnType<typeof makeCursor>
+  offset: number
+}
+
 interface Topic {
   readonly name: string
   readonly members: readonly { partition: Partition; groups: Groups }[]
@@ -230,11 +238,20 @@ export async function openEmbeddedEventLog(options: EmbeddedLogOptions): Promise
 
   /** Starts at once, so that `end` means the end at the time of the call. */
   function tail(name: string, tailOptions: TailOptions = {}): AsyncIterable<TailRecord> {
+    const { from = 'end', until } = tailOptions
+    const offsetOf = (partition: Partition): number => {
+      if (from === 'end') return partition.next()
+      return Math.max(startOf(partition), from === 'start' ? 0 : (from.get(partition.number) ?? 0))
+    }
     const places = topicOf(name).then(({ members }) =>
-      members.map(({ partition }) => {
-        const offset = tailOptions.from === 'start' ? startOf(partition) : partition.next()
-        return { partition, offset, cursor: makeCursor() }
-      }),
+      members
+        .filter(({ partition }) => until?.has(partition.number) ?? true)
+        .map(({ partition }) => ({
+          partition,
+          offset: offsetOf(partition),
+          until: until?.get(partition.number) ?? Infinity,
+          cursor: makeCursor(),
+        })),
     )
     places.catch(() => undefined) // Thrown by the iteration.
     const ending = new AbortController()
@@ -246,24 +263,24 @@ export async function openEmbeddedEventLog(options: EmbeddedLogOptions): Promise
     return readOn(places, ending)
   }
 
-  async function* readOn(
-    starting: Promise<{ partition: Partition; offset: number; cursor: ReturnType<typeof makeCursor> }[]>,
-    ending: AbortController,
-  ): AsyncGenerator<TailRecord> {
+  async function* readOn(starting: Promise<TailPlace[]>, ending: AbortController): AsyncGenerator<TailRecord> {
     const { signal } = ending
     try {
-      const places = await starting
+      let places = await starting
       while (!signal.aborted) {
+        places = places.filter(({ offset, until }) => offset < until)
+        if (places.length === 0) return
         for (const place of places) {
           const limits = { maxRecords: 1000, maxBytes: 1024 * 1024 }
           const read = await readRecords(context, place.partition, place.offset, limits, place.cursor)
           place.offset = read.next
           for (const record of read.records) {
             if (signal.aborted) return
+            if (record.offset >= place.until) break
             yield { ...record, partition: place.partition.number }
           }
         }
-        await waitForRecords(places, null, signal)
+        if (places.every(({ offset, until }) => offset < until)) await waitForRecords(places, null, signal)
       }
     } finally {
       ending.abort()

@@ -70,8 +70,10 @@ export interface LogConsumer {
 }
 
 export interface TailOptions {
-  /** First offset per partition; default: only what is appended from now on. */
-  readonly from?: 'start' | 'end'
+  /** Where to begin: an offset by partition (others at their start), or all at one end. Default: what is appended from now on. */
+  readonly from?: 'start' | 'end' | ReadonlyMap<number, number>
+  /** Ends the tail once every partition named here is read up to this offset; the others are not read. Default: never. */
+  readonly until?: ReadonlyMap<number, number>
   readonly signal?: AbortSignal
 }
 

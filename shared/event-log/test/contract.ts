@@ -245,6 +245,23 @@ export function eventLogContract(name: string, makeWorld: () => Promise<LogWorld
       expect(textsOf(await take(fromEnd, 2)).sort()).toEqual(['e', 'f'])
     })
 
+    it('tails from an offset of each partition up to another, and ends there', async () => {
+      const { positions } = await log.append('many', recordsOf(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']))
+      const ends = new Map((await log.partitions('many')).map(({ partition, end }) => [partition, end]))
+      const from = new Map([...ends].map(([partition, end]) => [partition, Math.min(1, end)]))
+      await log.append('many', recordsOf(['k', 'l', 'm', 'n', 'o']))
+      const expected = positions.filter(({ offset }) => offset >= 1)
+      const seen: { partition: number; offset: number }[] = []
+      for await (const { partition, offset } of log.tail('many', { from, until: ends }))
+        seen.push({ partition, offset })
+      const sorted = (places: readonly { partition: number; offset: number }[]) =>
+        places.map(({ partition, offset }) => `${partition}:${offset}`).sort()
+      expect(sorted(seen)).toEqual(sorted(expected))
+      const only = new Map([[0, ends.get(0)!]])
+      for await (const record of log.tail('many', { from: 'start', until: only })) expect(record.partition).toBe(0)
+      for await (const record of log.tail('many', { from: ends, until: ends })) expect(record).toBe('none')
+    })
+
     it('ends a tail when it is aborted and when the log closes', async () => {
       const stop = new AbortController()
       const count = async (tail: AsyncIterable<TailRecord>) => {

@@ -12,7 +12,7 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: suites.map((dir) => `${dir}/**/*.test.ts`),
-          exclude: ['**/*.browser.test.ts', '**/*.crash.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.{browser,crash,distributed}.test.ts', '**/node_modules/**'],
         },
       },
       {
@@ -29,6 +29,15 @@ export default defineConfig({
           name: 'crash',
           include: suites.map((dir) => `${dir}/**/*.crash.test.ts`),
           testTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'distributed',
+          include: suites.map((dir) => `${dir}/**/*.distributed.test.ts`),
+          testTimeout: 120_000,
           fileParallelism: false,
         },
       },

@@ -243,23 +243,29 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     partition: number,
     from: number,
     end: number,
+    signal: AbortSignal,
   ): Promise<StoredRecord[]> => {
+    const kept = (await persist('the log', () => log.partitions(topics.events), signal)).find(
+      (one) => one.partition === partition,
+    )
+    if (!kept || kept.end < end || kept.start > from) {
+      throw new PipelineError(
+        'POSITION_DISAGREES',
+        `Partition ${partition}: ${from} to ${end} is claimed, the log holds ${kept?.start} to ${kept?.end}.`,
+      )
+    }
     const records: StoredRecord[] = []
-    for (let next = from; next < end;) {
-      const read = await consumer.read(partition, next, {
-        maxRecords: Math.min(limits.maxRecords, end - next),
-        maxBytes: limits.maxBytes,
-        waitMs: 0,
-      })
+    for (let next = from; next < end && !signal.aborted;) {
+      const most = { maxRecords: Math.min(limits.maxRecords, end - next), maxBytes: limits.maxBytes }
+      const read = await persist(
+        'the log',
+        () => consumer.read(partition, next, { ...most, waitMs: idleReadMs }),
+        signal,
+      )
       records.push(...read.records.filter(({ offset }) => offset < end))
-      if (read.next === next) {
-        throw new PipelineError(
-          'POSITION_DISAGREES',
-          `Partition ${partition}: a claim reaches to ${end}, the log ends at ${next}.`,
-        )
-      }
       next = read.next
     }
+    if (signal.aborted) throw new PipelineError('FENCED', `Partition ${partition} is given back.`)
     return records
   }
 
@@ -291,7 +297,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     const { next, claimed } = await consumer.position(partition)
     if (claimed !== undefined && claimed > next) {
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
-      const records = readRecords(await readExactly(consumer, partition, next, claimed))
+      const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
       await exclusively(() =>
         storeRange(
           consumer,

@@ -6,6 +6,8 @@
  * - delivery: at least once. A call that throws may have written some records: readers deduplicate by event id;
  * - order: offsets grow within a partition and may have gaps; nothing is promised between partitions;
  * - a group's position and claim are durable and fenced: a consumer that lost its partition gets FENCED.
+ *
+ * Where adapters differ: a second consumer of a group takes every partition (embedded), or its share of them (kafka).
  */
 export interface LogRecord {
   /** Chooses the partition: equal keys meet in one. */
@@ -22,10 +24,11 @@ export interface StoredRecord {
 export interface ReadLimits {
   readonly maxRecords: number
   readonly maxBytes: number
-  /** Resolve empty after this long without a record; 0: at once. */
+  /** Resolve empty after this long without a record; 0: at once, with what is at hand (kafka: what was fetched ahead). */
   readonly waitMs: number
 }
 
+/** Some of what is there: a read may stop before its limits and before the end. */
 export interface ReadResult {
   readonly records: StoredRecord[]
   /** Offset to read from next: one past the last record, or past a gap. */
@@ -90,7 +93,7 @@ export interface EventLog {
    * @throws LOG_UNAVAILABLE, LOG_FULL: retryable; some records may be written.
    */
   append(topic: string, records: readonly LogRecord[]): Promise<AppendResult>
-  /** Joins a consumer group. A second consumer of the same group fences the first. */
+  /** Joins a consumer group. A second consumer of the same group takes partitions from the first, and fences it there. */
   consume(topic: string, group: string, handlers: ConsumerHandlers): Promise<LogConsumer>
   /** Reads a topic without a group, record by record, until aborted or closed. */
   tail(topic: string, options?: TailOptions): AsyncIterable<TailRecord>

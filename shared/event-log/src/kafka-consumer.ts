@@ -1,0 +1,423 @@
+import { PipelineError } from '@footfall/contracts/errors'
+import type { Admin, Consumer, Kafka } from 'kafkajs'
+import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from './event-log.ts'
+
+/** Bytes of records that one fetch brings for a partition. */
+const fetchBytes = 4 * 1024 * 1024
+/** A partition is fetched no further while this much of it waits to be read; all together: three times as much. */
+const fullBytes = 16 * 1024 * 1024
+/** How long a fetch waits for records, and a resumed partition for the next fetch. */
+const fetchWaitMs = 100
+/** A consumer that asks for nothing for so long hangs: it must not keep its partitions by heartbeats alone. */
+const stalledMs = 5 * 60_000
+/** How long a leave may take; then the group waits for the session to end. */
+const closeMs = 5_000
+
+export interface GroupParts {
+  readonly kafka: Kafka
+  readonly admin: Admin
+  /** Names as the brokers know them. */
+  readonly topic: string
+  readonly group: string
+  readonly handlers: ConsumerHandlers
+  readonly sessionTimeoutMs: number
+  readonly partitions: () => Promise<PartitionState[]>
+  readonly onProblem: (problem: string) => void
+  /** Told by the client's log that a fetch was out of range: it then forgets where the group was. */
+  readonly onOutOfRange: (listener: () => void) => () => void
+}
+
+export interface GroupConsumer extends LogConsumer {
+  /** Resolves when a read of one of these partitions may give more than the last one, or nothing will any more. */
+  arrived(partitions: readonly number[], signal: AbortSignal): Promise<void>
+}
+
+/** A partition while it is ours. */
+interface Place {
+  readonly partition: number
+  /** Offset of the first record in the buffer, or of the next to come; null: nothing was asked for yet. */
+  head: number | null
+  /** Offset after the last record in the buffer. */
+  next: number
+  /** What the group has committed, once we know it: nobody else writes it while the partition is ours. */
+  committed: number | null
+  buffer: StoredRecord[]
+  bytes: number
+  isPaused: boolean
+  isRevoked: boolean
+  wake: (() => void) | null
+}
+
+interface Commit {
+  readonly partition: number
+  readonly offset: string
+  readonly metadata: string
+  isDone: boolean
+}
+
+/** Waits for work that may hang when the brokers are away, and never for longer than `ms`. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))
+  await Promise.race([work.catch(() => undefined), late])
+  clearTimeout(timer)
+}
+
+/** What the broker called its refusal, however deep the client wrapped it. */
+function typeOf(error: unknown): string | null {
+  for (let inner = error; inner instanceof Error; inner = inner.cause) {
+    const { type } = inner as { type?: unknown }
+    if (typeof type === 'string') return type
+  }
+  return null
+}
+
+const unavailable = (error: unknown, detail?: string): PipelineError =>
+  error instanceof PipelineError
+    ? error
+    : new PipelineError('LOG_UNAVAILABLE', detail ?? (error instanceof Error ? error.message : String(error)), {
+        cause: error,
+      })
+
+/**
+ * Joins a consumer group. Records are fetched ahead into a buffer per partition, so that the client's own loop, which
+ * sends the heartbeats, never waits for us. Rebalances are the client's; what is ours is the fence:
+ * - a commit counts only when the client reports that it was made (it leaves some out silently between generations),
+ *   and only while the partition is still the one that was assigned;
+ * - a member that the group had given up is a new one: whatever it held is revoked first, though it may get it back.
+ */
+export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
+  const { kafka, admin, topic, group, handlers, onProblem } = parts
+  const places = new Map<number, Place>()
+  /** Revocations that are still being handled: a partition is given again only after its former run has ended. */
+  const turns = new Map<number, Promise<void>>()
+  const commits = new Set<Commit>()
+  const listeners = new Set<() => void>()
+  let totalBytes = 0
+  let memberId: string | null = null
+  let generation = 0
+  let isClosed = false
+  let failure: PipelineError | null = null
+  let lastCall = Date.now()
+
+  const consumer: Consumer = kafka.consumer({
+    groupId: group,
+    sessionTimeout: parts.sessionTimeoutMs,
+    heartbeatInterval: Math.min(3_000, Math.floor(parts.sessionTimeoutMs / 5)),
+    rebalanceTimeout: 60_000,
+    maxBytesPerPartition: fetchBytes,
+    maxBytes: 4 * fetchBytes,
+    minBytes: 1,
+    maxWaitTimeInMs: fetchWaitMs,
+    allowAutoTopicCreation: false,
+    retry: { retries: 10, initialRetryTime: 100, maxRetryTime: 2_000 },
+  })
+
+  const notify = (): void => {
+    for (const listener of [...listeners]) listener()
+  }
+
+  const revoke = (partition: number): void => {
+    const place = places.get(partition)
+    if (!place) return
+    places.delete(partition)
+    place.isRevoked = true
+    totalBytes -= place.bytes
+    place.buffer = []
+    place.wake?.()
+    const before = turns.get(partition) ?? Promise.resolve()
+    turns.set(
+      partition,
+      before.then(() => handlers.onRevoked(partition)).catch((error: unknown) => onProblem(String(error))),
+    )
+  }
+  const revokeAll = (): void => {
+    for (const partition of [...places.keys()]) revoke(partition)
+  }
+
+  const assign = (partition: number): void => {
+    const place: Place = {
+      partition,
+      head: null,
+      next: 0,
+      committed: null,
+      buffer: [],
+      bytes: 0,
+      isPaused: true,
+      isRevoked: false,
+      wake: null,
+    }
+    const asOf = generation
+    pause(place)
+    const before = turns.get(partition) ?? Promise.resolve()
+    turns.set(
+      partition,
+      before
+        .then(() => {
+          // Taken away again meanwhile.
+          if (asOf !== generation || isClosed) return
+          places.set(partition, place)
+          notify()
+          return handlers.onAssigned(partition)
+        })
+        .catch((error: unknown) => onProblem(String(error))),
+    )
+  }
+
+  const pause = (place: Place): void => {
+    place.isPaused = true
+    consumer.pause([{ topic, partitions: [place.partition] }])
+  }
+  /** Fetches on where there is room; what has nothing to give always may. */
+  const resumeWhereRoom = (): void => {
+    if (isClosed) return
+    for (const place of places.values()) {
+      const hasRoom = place.bytes === 0 || (place.bytes < fullBytes / 2 && totalBytes < 2 * fullBytes)
+      if (!place.isPaused || place.head === null || !hasRoom) continue
+      try {
+        consumer.resume([{ topic, partitions: [place.partition] }])
+        place.isPaused = false
+      } catch {
+        // Between two lives of the client: it assigns anew.
+      }
+    }
+  }
+
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    if (isClosed) return
+    const assigned = new Set(payload.memberAssignment[topic] ?? [])
+    const isSameMember = payload.memberId === memberId
+    memberId = payload.memberId
+    const kept = new Set([...places.keys()].filter((partition) => isSameMember && assigned.has(partition)))
+    for (const partition of [...places.keys()]) if (!kept.has(partition)) revoke(partition)
+    // Assignments that had not been handed out yet are handed out by this generation.
+    generation++
+    for (const partition of assigned) if (!kept.has(partition)) assign(partition)
+    // The client would fetch what it keeps from the last commit on again.
+    for (const { partition, head, next } of places.values())
+      if (head !== null) consumer.seek({ topic, partition, offset: String(next) })
+  })
+  consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
+    for (const { partitions } of payload.topics)
+      for (const { partition, offset, metadata } of partitions as unknown as Omit<Commit, 'isDone'>[])
+        for (const commit of commits)
+          if (
+            commit.partition === partition &&
+            commit.offset === String(offset) &&
+            commit.metadata === (metadata ?? '')
+          )
+            commit.isDone = true
+  })
+  const fail = (problem: string): void => {
+    if (failure || isClosed) return
+    failure = new PipelineError('LOG_UNAVAILABLE', problem, { retryable: false })
+    onProblem(problem)
+    revokeAll()
+    notify()
+    consumer.disconnect().catch(() => undefined)
+  }
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    memberId = null
+    generation++
+    revokeAll()
+    if (!payload.restart) fail(`The consumer of ${topic} has stopped for good: ${payload.error.message}`)
+  })
+  const stopListening = parts.onOutOfRange(() => {
+    fail(`${topic} no longer holds what ${group} was to read next: it was cut, or made anew.`)
+  })
+  const watchdog = setInterval(() => {
+    if (places.size === 0 || Date.now() - lastCall < stalledMs) return
+    fail(`Nothing was asked of ${topic} for ${stalledMs / 1000} s: the consumer hangs, its partitions go to others.`)
+  }, 10_000)
+  watchdog.unref()
+
+  const checkAlive = (): void => {
+    if (failure) throw failure
+  }
+  const placeOf = (partition: number): Place => {
+    lastCall = Date.now()
+    checkAlive()
+    const place = places.get(partition)
+    if (!place || isClosed) throw new PipelineError('FENCED', `Partition ${partition} is not ours.`)
+    return place
+  }
+
+  const commit = async (place: Place, offset: number, metadata: string): Promise<void> => {
+    const one: Commit = { partition: place.partition, offset: String(offset), metadata, isDone: false }
+    commits.add(one)
+    let problem: unknown = null
+    try {
+      await consumer.commitOffsets([{ topic, partition: place.partition, offset: one.offset, metadata }])
+    } catch (error) {
+      problem = error
+      if (typeOf(error) === 'UNKNOWN_MEMBER_ID') {
+        memberId = null
+        generation++
+        revokeAll()
+      }
+    } finally {
+      commits.delete(one)
+    }
+    if (place.isRevoked || isClosed) throw new PipelineError('FENCED', `Partition ${place.partition} is not ours.`)
+    if (problem !== null) throw unavailable(problem)
+    if (!one.isDone) throw unavailable(null, 'The group is between two generations.')
+  }
+
+  /** Fetches from another offset on. */
+  const seek = async (place: Place, offset: number): Promise<void> => {
+    const kept = (await parts.partitions()).find(({ partition }) => partition === place.partition)
+    if (!kept || offset < kept.start || offset > kept.end)
+      throw new PipelineError(
+        'POSITION_DISAGREES',
+        `Partition ${place.partition} of ${topic} holds ${kept?.start} to ${kept?.end}; ${offset} was asked for.`,
+      )
+    if (place.isRevoked) return
+    try {
+      consumer.seek({ topic, partition: place.partition, offset: String(offset) })
+    } catch (error) {
+      throw unavailable(error)
+    }
+    totalBytes -= place.bytes
+    place.head = offset
+    place.next = offset
+    place.buffer = []
+    place.bytes = 0
+  }
+
+  const waitForRecords = (place: Place, waitMs: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(done, waitMs)
+      function done(): void {
+        clearTimeout(timer)
+        place.wake = null
+        resolve()
+      }
+      place.wake = done
+    })
+
+  const take = (place: Place, maxRecords: number, maxBytes: number): ReadResult => {
+    let count = 0
+    let bytes = 0
+    for (const { value } of place.buffer) {
+      if (count >= maxRecords || (count > 0 && bytes + value.length > maxBytes)) break
+      bytes += value.length
+      count++
+    }
+    const records = place.buffer.splice(0, count)
+    place.bytes -= bytes
+    totalBytes -= bytes
+    // Behind the last one there may be a gap.
+    place.head = place.buffer[0]?.offset ?? place.next
+    resumeWhereRoom()
+    return { records, next: place.head }
+  }
+
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    eachBatch: async (fetched) => {
+      const { batch } = fetched
+      const place = places.get(batch.partition)
+      // What is not taken is fetched again.
+      if (!place || place.head === null || place.isPaused || fetched.isStale()) return
+      for (const { offset, value } of batch.messages) {
+        const at = Number(offset)
+        if (at < place.next) continue
+        place.buffer.push({ offset: at, value: value ?? Buffer.alloc(0) })
+        const { length } = place.buffer.at(-1)!.value
+        place.bytes += length
+        totalBytes += length
+      }
+      place.next = Math.max(place.next, Number(batch.lastOffset()) + 1)
+      fetched.resolveOffset(batch.lastOffset())
+      if (place.bytes >= fullBytes || (place.bytes > 0 && totalBytes >= 3 * fullBytes)) pause(place)
+      place.wake?.()
+      notify()
+    },
+  })
+
+  const position = async (partition: number): Promise<Position> => {
+    const place = placeOf(partition)
+    let answer: Awaited<ReturnType<Admin['fetchOffsets']>>
+    try {
+      answer = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+    } catch (error) {
+      throw unavailable(error)
+    }
+    const found = answer[0]?.partitions.find((one) => one.partition === partition)
+    const kept = (await parts.partitions()).find((one) => one.partition === partition)
+    if (place.isRevoked) throw new PipelineError('FENCED', `Partition ${partition} is not ours.`)
+    const committed = Number(found?.offset ?? -1)
+    const next = committed < 0 ? (kept?.start ?? 0) : committed
+    place.committed = next
+    const claimed = Number(/^claimed:(\d+)$/.exec(found?.metadata ?? '')?.[1] ?? -1)
+    return claimed > next ? { next, claimed } : { next }
+  }
+
+  return {
+    position,
+
+    async claim(partition, end) {
+      const place = placeOf(partition)
+      const next = place.committed ?? (await position(partition)).next
+      await commit(place, next, `claimed:${end}`)
+    },
+
+    async read(partition, from, { maxRecords, maxBytes, waitMs }) {
+      lastCall = Date.now()
+      checkAlive()
+      const place = places.get(partition)
+      if (!place || isClosed) return { records: [], next: from }
+      if (place.head === null || from < place.head || from > place.next) await seek(place, from)
+      while (place.buffer.length > 0 && place.buffer[0]!.offset < from) {
+        const { value } = place.buffer.shift()!
+        place.bytes -= value.length
+        totalBytes -= value.length
+      }
+      place.head = from
+      resumeWhereRoom()
+      if (place.next === from && !place.isRevoked) await waitForRecords(place, waitMs)
+      checkAlive()
+      if (place.isRevoked || place.head !== from) return { records: [], next: from }
+      return take(place, maxRecords, maxBytes)
+    },
+
+    async advance(partition, next) {
+      const place = placeOf(partition)
+      await commit(place, next, '')
+      place.committed = next
+    },
+
+    arrived: (wanted, signal) =>
+      new Promise((resolve) => {
+        const isThere = (partition: number): boolean => {
+          const place = places.get(partition)
+          return place !== undefined && (place.head === null || place.bytes > 0)
+        }
+        const done = (): void => {
+          listeners.delete(done)
+          signal.removeEventListener('abort', done)
+          resolve()
+        }
+        if (isClosed || failure || signal.aborted || wanted.some(isThere)) return done()
+        listeners.add(done)
+        signal.addEventListener('abort', done)
+      }),
+
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      clearInterval(watchdog)
+      stopListening()
+      for (const place of places.values()) {
+        place.isRevoked = true
+        place.wake?.()
+      }
+      places.clear()
+      notify()
+      await within(closeMs, consumer.disconnect())
+    },
+  }
+}

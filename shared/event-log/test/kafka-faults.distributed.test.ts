@@ -1,0 +1,215 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join as joinPath } from 'node:path'
+import { createInterface } from 'node:readline'
+import { findRoot } from '@footfall/config/root'
+import { build } from 'esbuild'
+import kafkajs from 'kafkajs'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { startKafka, type KafkaServers } from '../../../test/servers/kafka.ts'
+import type { EventLog } from '../src/event-log.ts'
+import { openKafkaEventLog, type KafkaLogOptions } from '../src/kafka.ts'
+import { join, recordsOf, take, textsOf } from './contract.ts'
+
+let servers: KafkaServers
+let script: string
+let prefix: string
+let worlds = 0
+const logs: EventLog[] = []
+const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  servers = await startKafka()
+  script = joinPath(findRoot(), 'node_modules/.cache/footfall-tests/kafka-member.mjs')
+  await build({
+    entryPoints: [joinPath(import.meta.dirname, 'kafka-member.ts')],
+    outfile: script,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    external: ['kafkajs', 'zod', 'ajv'],
+    logLevel: 'error',
+  })
+}, 120_000)
+afterAll(() => servers.stop())
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  await Promise.all(logs.splice(0).map((log) => log.close()))
+})
+
+async function openLog(options: Partial<KafkaLogOptions> = {}): Promise<EventLog> {
+  const log = await openKafkaEventLog({
+    brokers: servers.brokers,
+    prefix,
+    partitions: { one: 1, many: 4 },
+    sessionTimeoutMs: 3_000,
+    ...options,
+  })
+  logs.push(log)
+  return log
+}
+const newWorld = (): void => void (prefix = `faults-${(worlds += 1)}.`)
+
+/** A member in a process of its own. `hear` resolves with the next line that begins so. */
+function startMember(topic: string, group: string) {
+  const child = spawn(process.execPath, [script, servers.brokers.join(','), prefix, topic, group], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  children.push(child)
+  const lines: string[] = []
+  const reader = createInterface({ input: child.stdout })
+  reader.on('line', (line) => lines.push(line))
+  const hear = async (start: string): Promise<string> => {
+    for (;;) {
+      const found = lines.findIndex((line) => line.startsWith(start))
+      if (found >= 0) return lines.splice(found, 1)[0]!
+      await once(reader, 'line')
+    }
+  }
+  return { child, hear, tell: (line: string) => child.stdin.write(`${line}\n`) }
+}
+
+test('a consumer that slept past its session is fenced, and its heir finds the claim it left', async () => {
+  newWorld()
+  const log = await openLog()
+  await log.append('one', recordsOf(Array.from({ length: 20 }, (_, index) => String(index))))
+  const zombie = startMember('one', 'g')
+  await zombie.hear('assigned 0')
+  zombie.tell('claim 0 10')
+  await zombie.hear('done claim')
+  zombie.child.kill('SIGSTOP')
+  const { consumer } = await join(log, 'one', 'g')
+  expect(await consumer.position(0)).toEqual({ next: 0, claimed: 10 })
+  await consumer.advance(0, 10)
+  await consumer.claim(0, 15)
+  await consumer.advance(0, 15)
+  zombie.tell('claim 0 20')
+  zombie.child.kill('SIGCONT')
+  expect(await zombie.hear('failed')).toBe('failed FENCED')
+  await zombie.hear('revoked 0')
+  expect(await consumer.position(0)).toEqual({ next: 15 })
+})
+
+test('a group shares the partitions out, and those of a killed member go to the others with their claims', async () => {
+  newWorld()
+  const log = await openLog()
+  const values = Array.from({ length: 40 }, (_, index) => String(index))
+  await log.append('many', recordsOf(values))
+  const first = await join(log, 'many', 'g')
+  const other = startMember('many', 'g')
+  const theirs = Number((await other.hear('assigned')).split(' ')[1])
+  while (!first.revoked.includes(theirs)) await new Promise((resolve) => setImmediate(resolve))
+  await expect(first.consumer.claim(theirs, 1)).rejects.toMatchObject({ code: 'FENCED' })
+  other.tell(`claim ${theirs} 5`)
+  await other.hear('done claim')
+  other.child.kill('SIGKILL')
+  const taken = await new Promise<number>((resolve, reject) => {
+    const look = (): void => {
+      first.consumer.position(theirs).then(
+        ({ next, claimed }) => (claimed === undefined ? reject(new Error(`no claim at ${next}`)) : resolve(claimed)),
+        () => setImmediate(look),
+      )
+    }
+    look()
+  })
+  expect(taken).toBe(5)
+})
+
+test('what is acknowledged is there while each broker is killed in turn', async () => {
+  newWorld()
+  const log = await openLog()
+  const acknowledged: string[] = []
+  let isOver = false
+  let count = 0
+  const append = async (): Promise<void> => {
+    while (!isOver) {
+      const values = Array.from({ length: 20 }, () => `event-${(count += 1)}`)
+      await log.append('many', recordsOf(values)).then(
+        () => acknowledged.push(...values),
+        (error: unknown) => expect(error).toMatchObject({ code: 'LOG_UNAVAILABLE', retryable: true }),
+      )
+    }
+  }
+  const appending = Promise.all(Array.from({ length: 8 }, append))
+  for (const broker of [1, 2, 3]) {
+    const before = acknowledged.length
+    await servers.kill(broker)
+    while (acknowledged.length < before + 1_000) await new Promise((resolve) => setImmediate(resolve))
+    await servers.start(broker)
+    // Its copies have to be those of the others again before one of these may go.
+    await inSync()
+  }
+  isOver = true
+  await appending
+  const total = (await log.partitions('many')).reduce((sum, { start, end }) => sum + end - start, 0)
+  const found = new Set(textsOf(await take(log.tail('many', { from: 'start' }), total)))
+  expect(acknowledged.filter((value) => !found.has(value))).toEqual([])
+  expect(acknowledged.length).toBeGreaterThan(3_000)
+}, 240_000)
+
+/** Resolves when every partition has all its replicas. */
+async function inSync(): Promise<void> {
+  await withAdmin(async (admin) => {
+    for (;;) {
+      const { topics } = await admin.fetchTopicMetadata()
+      if (topics.every(({ partitions }) => partitions.every(({ isr, replicas }) => isr.length === replicas.length)))
+        return
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  })
+}
+async function withAdmin<Result>(work: (admin: kafkajs.Admin) => Promise<Result>): Promise<Result> {
+  const admin = new kafkajs.Kafka({ brokers: [...servers.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+test('topics keep their records by time, never by size, and their number of partitions is fixed', async () => {
+  newWorld()
+  const log = await openLog({ retainMs: { one: null, many: 3_600_000 } })
+  await Promise.all([log.partitions('one'), log.partitions('many')])
+  const configs = await withAdmin(async (admin) => {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: ['one', 'many'].map((name) => ({
+        type: kafkajs.ConfigResourceTypes.TOPIC,
+        name: `${prefix}${name}`,
+        configNames: ['retention.ms', 'retention.bytes', 'min.insync.replicas', 'cleanup.policy'],
+      })),
+    })
+    return resources.map(({ configEntries }) =>
+      Object.fromEntries(configEntries.map(({ configName, configValue }) => [configName, configValue])),
+    )
+  })
+  const both = { 'retention.bytes': '-1', 'min.insync.replicas': '2', 'cleanup.policy': 'delete' }
+  expect(configs).toEqual([
+    { ...both, 'retention.ms': '-1' },
+    { ...both, 'retention.ms': '3600000' },
+  ])
+  const other = await openLog({ partitions: { many: 6 } })
+  await expect(other.partitions('many')).rejects.toMatchObject({ code: 'CONFLICT' })
+})
+
+test('a group whose next record is gone is told so instead of going on elsewhere', async () => {
+  newWorld()
+  const log = await openLog()
+  await log.append('one', recordsOf(['a', 'b', 'c', 'd']))
+  const { consumer } = await join(log, 'one', 'g')
+  await consumer.advance(0, 1)
+  await withAdmin(async (admin) => {
+    // The client deletes only from topics that it has asked about.
+    await admin.fetchTopicOffsets(`${prefix}one`)
+    await admin.deleteTopicRecords({ topic: `${prefix}one`, partitions: [{ partition: 0, offset: '3' }] })
+  })
+  await expect(consumer.read(0, 1, { maxRecords: 10, maxBytes: 1e6, waitMs: 0 })).rejects.toMatchObject({
+    code: 'POSITION_DISAGREES',
+  })
+  await expect(consumer.read(0, 5, { maxRecords: 10, maxBytes: 1e6, waitMs: 0 })).rejects.toMatchObject({
+    code: 'POSITION_DISAGREES',
+  })
+  expect(await consumer.position(0)).toEqual({ next: 1 })
+})

@@ -1,9 +1,9 @@
 import { topics } from '@footfall/contracts/event'
-import type { EventLog, StoredRecord } from '@footfall/event-log'
+import { endsOf, type EventLog, type StoredRecord } from '@footfall/event-log'
 import type { Job, JobContext } from '@footfall/job-queue'
 import type { Store } from '@footfall/store/open'
 import * as z from 'zod'
-import { removeRows, type RemovalCounts } from './removal.ts'
+import { removeRows, type RemovalBounds, type RemovalCounts } from './removal.ts'
 
 const day = z.iso.date()
 export const erasePayloadSchema = z.strictObject({
@@ -12,7 +12,7 @@ export const erasePayloadSchema = z.strictObject({
   from: day.default('1970-01-01'),
   to: day.default('2149-06-06'),
 })
-const checkpointSchema = z.object({ end: z.number() })
+const checkpointSchema = z.object({ ends: z.array(z.number()) })
 
 /** What erasure needs of the log beyond the port: an engine that cannot rewrite lets its retention do it. */
 export interface RewritableLog extends EventLog {
@@ -22,8 +22,8 @@ export interface RewritableLog extends EventLog {
 export interface EraseParts {
   readonly store: Store
   readonly log: RewritableLog
-  /** Resolves once the log is consumed up to this offset in every partition. */
-  readonly consumedTo: (end: number, signal: AbortSignal) => Promise<void>
+  /** Resolves once every partition is consumed up to its offset. */
+  readonly consumedTo: (ends: readonly number[], signal: AbortSignal) => Promise<void>
   /** Runs work while nothing else changes the store's tables but the consumer. */
   readonly alone: <Result>(work: () => Promise<Result>) => Promise<Result>
   readonly timeZoneOf: (deployment: string) => string
@@ -42,24 +42,24 @@ export async function erase(job: Job, context: JobContext, parts: EraseParts): P
   const payload = erasePayloadSchema.parse(job.payload)
   const known = checkpointSchema.safeParse(job.progress?.checkpoint)
   const states = await log.partitions(topics.events)
-  const end = known.success ? known.data.end : Math.max(0, ...states.map((state) => state.end))
+  const ends = known.success ? known.data.ends : endsOf(states)
   const progress = (done: number, note: string): Promise<void> =>
-    context.progress({ done, total: 4, note, checkpoint: { end } })
+    context.progress({ done, total: 4, note, checkpoint: { ends } })
 
   await progress(0, 'waiting for the consumer')
-  await parts.consumedTo(end, context.signal)
+  await parts.consumedTo(ends, context.signal)
   await progress(1, 'erasing from the store')
-  const bounds = {
+  const bounds: RemovalBounds = {
     ...payload,
     kind: 'erased',
     time_zone: parts.timeZoneOf(payload.deployment),
     log_id: log.logId,
-    end,
-  } as const
+    ends,
+  }
   const counts = await parts.alone(() => removeRows(store, `erased:${job.id}`, bounds, parts.now()))
   await progress(2, 'erasing from the log')
   if (log.rewrite) {
-    const keep = ({ offset, value }: StoredRecord): boolean => {
+    const keep = (end: number, { offset, value }: StoredRecord): boolean => {
       if (offset >= end) return true
       try {
         const record = recordSchema.parse(JSON.parse(value.toString('utf8')))
@@ -71,10 +71,11 @@ export async function erase(job: Job, context: JobContext, parts: EraseParts): P
         return true
       }
     }
-    for (const { partition } of states) await log.rewrite(topics.events, partition, keep)
+    for (const [partition, end] of ends.entries())
+      await log.rewrite(topics.events, partition, (record) => keep(end, record))
   }
   await progress(3, 'folding again')
   await parts.refold()
-  await context.progress({ done: 4, total: 4, checkpoint: { end } })
+  await context.progress({ done: 4, total: 4, checkpoint: { ends } })
   return counts
 }

@@ -13,7 +13,8 @@ const boundsSchema = z.discriminatedUnion('kind', [
     to: z.string(),
     time_zone: z.string(),
     log_id: z.string(),
-    end: z.number(),
+    /** By partition: what came later stays. */
+    ends: z.array(z.number()),
   }),
 ])
 export type RemovalBounds = z.infer<typeof boundsSchema>

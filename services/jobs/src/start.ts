@@ -39,7 +39,7 @@ export interface JobsParts {
   readonly logger: Logger
   readonly deployments: () => readonly Deployment[]
   readonly findDeployment: (id: string) => Deployment | null
-  readonly consumedTo: (end: number, signal: AbortSignal) => Promise<void>
+  readonly consumedTo: (ends: readonly number[], signal: AbortSignal) => Promise<void>
   readonly backup: Omit<BackupParts, 'store' | 'alone'>
   readonly importSecretsFile: string
   readonly retentionMonths: number

@@ -158,11 +158,11 @@ export async function startStandalone(
       resume()
       throw new PipelineError('NOT_READY')
     }
-    const consumedTo = async (offset: number, signal: AbortSignal): Promise<void> => {
-      while (![...(consumer?.positions().values() ?? [-1])].every((position) => position >= offset)) {
+    const consumedTo = async (ends: readonly number[], signal: AbortSignal): Promise<void> => {
+      while (ends.some((end, partition) => (consumer?.positions().get(partition) ?? 0) < end)) {
         signal.throwIfAborted()
         if (consumerStopped) throw consumerStopped
-        await new Promise((resolve) => setTimeout(resolve, 100))
+        await sleep(100, undefined, { signal })
       }
     }
 

@@ -101,3 +101,8 @@ export interface EventLog {
   partitions(topic: string): Promise<PartitionState[]>
   close(): Promise<void>
 }
+
+/** Where each partition ends, in the order of their numbers (0, 1, …). */
+export function endsOf(states: readonly PartitionState[]): number[] {
+  return [...states].sort((a, b) => a.partition - b.partition).map(({ end }) => end)
+}

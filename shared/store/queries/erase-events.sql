@@ -1,3 +1,3 @@
 ALTER TABLE events DELETE
 WHERE deployment = {deployment:String} AND local_day BETWEEN {from:Date} AND {to:Date}
-  AND NOT (log_id = {log_id:String} AND offset >= {end:UInt64})
+  AND NOT (log_id = {log_id:String} AND offset >= {ends:Array(UInt64)}[partition + 1])

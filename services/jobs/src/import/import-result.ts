@@ -1,5 +1,5 @@
 import { topics } from '@footfall/contracts/event'
-import type { EventLog } from '@footfall/event-log'
+import { endsOf, type EventLog } from '@footfall/event-log'
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import * as z from 'zod'
@@ -56,8 +56,8 @@ export interface ImportResult extends ImportCounts {
 export interface ImportResultParts {
   readonly log: EventLog
   readonly store: Store
-  /** Resolves once the log is consumed up to this offset in every partition. */
-  readonly consumedTo: (end: number, signal: AbortSignal) => Promise<void>
+  /** Resolves once every partition is consumed up to its offset. */
+  readonly consumedTo: (ends: readonly number[], signal: AbortSignal) => Promise<void>
 }
 
 /** Waits for the store to have what was sent, and looks at the days it went to. @throws STORE_UNAVAILABLE */
@@ -66,8 +66,7 @@ export async function readImportResult(
   run: { deployment: string; receivedAt: number; counts: ImportCounts; signal: AbortSignal },
 ): Promise<ImportResult> {
   const { first_day: from, last_day: to } = run.counts
-  const states = await parts.log.partitions(topics.events)
-  await parts.consumedTo(Math.max(0, ...states.map(({ end }) => end)), run.signal)
+  await parts.consumedTo(endsOf(await parts.log.partitions(topics.events)), run.signal)
   const days =
     from === null || to === null
       ? []

@@ -3,6 +3,16 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
 import type { EnqueueOptions, Job, JobHandler, JobProgress, JobQueue, Worker } from './job-queue.ts'
+import {
+  asJson,
+  backoffAfter,
+  diedRunning,
+  idleMs,
+  keepFinished,
+  keepFinishedMs,
+  waitFor,
+  withoutCheckpoint,
+} from './job-rules.ts'
 
 export interface EmbeddedJobQueueOptions {
   readonly directory: string
@@ -32,24 +42,6 @@ interface Schedule {
   nextAt: number
 }
 
-const keepFinishedMs = 7 * 24 * 3600_000
-const keepFinished = 1_000
-const longestBackoffMs = 5 * 60_000
-/** A queue with nothing to do looks again this often, for schedules and times that come. */
-const idleMs = 500
-
-const waitFor = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const stop = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }
-    const timer = setTimeout(stop, ms)
-    signal.addEventListener('abort', stop)
-  })
-
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r')
   try {
@@ -69,14 +61,10 @@ async function writeAndSync(path: string, text: string): Promise<void> {
   }
 }
 
-/** A value as its file gives it back. @throws TypeError when it is no JSON. */
-const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null))
-
-/** A job that is given up keeps no checkpoint: what its handler held for the next attempt goes with the attempts. */
 const fail = (job: StoredJob, error: string, at: number): StoredJob => ({
   ...job,
   state: 'failed',
-  progress: job.progress && { ...job.progress, checkpoint: undefined },
+  progress: withoutCheckpoint(job.progress),
   error,
   finishedAt: at,
 })
@@ -186,8 +174,8 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
   for (const job of [...jobs.values()].sort((a, b) => a.createdAt - b.createdAt))
     if (job.key !== null) byKey.set(keyOf(job.queue, job.key), job.id)
   for (const job of [...jobs.values()].filter(({ state }) => state === 'running')) {
-    const error = 'the process ended while it ran'
-    const after: StoredJob = job.attempt >= job.attempts ? fail(job, error, now()) : { ...job, state: 'waiting', error }
+    const after: StoredJob =
+      job.attempt >= job.attempts ? fail(job, diedRunning, now()) : { ...job, state: 'waiting', error: diedRunning }
     jobs.set(job.id, after)
     await put(after).catch(reportUnwritten)
   }
@@ -304,7 +292,7 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       const again: StoredJob = { ...reached(), state: 'waiting', error: message }
-      const backoffMs = Math.min(longestBackoffMs, begun.backoffMs * 2 ** (begun.attempt - 1))
+      const backoffMs = backoffAfter(begun.attempt, begun.backoffMs)
       // Stopped by us, or by our disk, not by a fault of its own: the attempt does not count.
       if (signal.aborted) ended = { ...again, attempt: waiting.attempt }
       else if (error === unwritten) ended = { ...again, attempt: waiting.attempt, runAt: now() + backoffMs }
@@ -373,6 +361,7 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
     list: async (queue, limit = 50) =>
       [...jobs.values()]
         .filter((job) => job.queue === queue)
+        .reverse()
         .sort((a, b) => b.createdAt - a.createdAt)
         .slice(0, limit)
         .map(show),

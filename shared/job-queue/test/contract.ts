@@ -1,3 +1,4 @@
+import { PipelineError } from '@footfall/contracts/errors'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Job, JobQueue } from '../src/job-queue.ts'
 
@@ -27,10 +28,9 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       return one
     }
     afterEach(async () => {
-      for (const { under, queue } of made.splice(0)) {
-        await queue.close()
-        await under.remove()
-      }
+      const all = made.splice(0)
+      for (const { queue } of all) await queue.close()
+      for (const { under } of all) await under.remove()
     })
 
     test('runs a job with its payload and keeps its result', async () => {
@@ -64,6 +64,45 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       await ended(queue, first.id)
       expect((await queue.enqueue('once', 1, { key: 'a' })).id).toBe(first.id)
       expect((await queue.enqueue('once', 1, { key: 'b' })).id).not.toBe(first.id)
+    })
+
+    test('takes a key again once its job has failed, and keeps both jobs', async () => {
+      const { queue } = await start()
+      await queue.work('again', async () => Promise.reject(new Error('no luck')))
+      const first = await queue.enqueue('again', 1, { key: 'a:0', attempts: 1 })
+      await ended(queue, first.id)
+      const second = await queue.enqueue('again', 2, { key: 'a:0', attempts: 1 })
+      await ended(queue, second.id)
+      expect((await queue.list('again')).map(({ id, state }) => [id, state])).toEqual([
+        [second.id, 'failed'],
+        [first.id, 'failed'],
+      ])
+    })
+
+    test('keeps the keys of different queues apart, and keys of any text', async () => {
+      const { queue } = await start()
+      const key = `1:\u0000 ${'ä'.repeat(190)}`
+      const one = await queue.enqueue('left', 'l', { key })
+      const other = await queue.enqueue('right', 'r', { key })
+      expect(other.id).not.toBe(one.id)
+      expect((await queue.enqueue('left', 'again', { key })).id).toBe(one.id)
+      expect([await queue.status(one.id), await queue.status(other.id)]).toEqual([one, other])
+    })
+
+    test('gives a job up at once when trying again cannot help', async () => {
+      const { queue } = await start()
+      await queue.work('hopeless', async () => Promise.reject(new PipelineError('INVALID_REQUEST', 'No such app.')))
+      const { id } = await queue.enqueue('hopeless', null)
+      expect(await ended(queue, id)).toMatchObject({ state: 'failed', attempt: 1 })
+    })
+
+    test('says of a job that waits for its next attempt what went wrong', async () => {
+      const { queue } = await start()
+      const worker = await queue.work('hurt', async () => Promise.reject(new Error('no luck')))
+      const { id } = await queue.enqueue('hurt', null, { backoffMs: 3600_000 })
+      while ((await queue.status(id))?.error === null) await new Promise((resolve) => setImmediate(resolve))
+      await worker.close()
+      expect(await queue.status(id)).toMatchObject({ state: 'waiting', attempt: 1, error: 'no luck', finishedAt: null })
     })
 
     test('keeps jobs, progress and results over a close', async () => {
@@ -118,6 +157,35 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       expect(await again.status(id)).toMatchObject({ state: 'waiting', attempt: 0 })
     })
 
+    test('goes on from its checkpoint after a close', async () => {
+      const { under, queue } = await start()
+      let began: () => void = () => undefined
+      const running = new Promise<void>((resolve) => (began = resolve))
+      await queue.work('far', async (_job, context) => {
+        await context.progress({ done: 3, total: 9, checkpoint: { line: 3 } })
+        began()
+        await new Promise((_resolve, reject) =>
+          context.signal.addEventListener('abort', () => reject(new Error('stopped'))),
+        )
+      })
+      const { id } = await queue.enqueue('far', null, { attempts: 1 })
+      await running
+      await queue.close()
+      const again = await under.open()
+      made.push({ under, queue: again })
+      await again.work('far', async (job) => job.progress)
+      const result = { done: 3, total: 9, checkpoint: { line: 3 } }
+      expect(await ended(again, id)).toMatchObject({ state: 'done', attempt: 1, result, error: null })
+    })
+
+    test('runs a job once its time has come', async () => {
+      const { queue } = await start()
+      await queue.work('soon', async () => Date.now())
+      const runAt = Date.now() + 40
+      const { id } = await queue.enqueue('soon', null, { runAt })
+      expect((await ended(queue, id)).result).toBeGreaterThanOrEqual(runAt)
+    })
+
     test('does not run a job before its time', async () => {
       const { queue } = await start()
       const order: string[] = []
@@ -164,7 +232,8 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       let { id } = await queue.enqueue('chain', 2)
       for (let step = 0; step < 2; step++) id = String((await ended(queue, id)).result)
       expect((await ended(queue, id)).result).toBe('end')
-      expect(await queue.list('chain')).toHaveLength(3)
+      expect((await queue.list('chain')).map(({ payload }) => payload)).toEqual([0, 1, 2])
+      expect((await queue.list('chain', 2)).map(({ payload }) => payload)).toEqual([0, 1])
     })
 
     test('repeats on a schedule without doubling what still runs', async () => {
@@ -178,6 +247,30 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       await queue.schedule('beat', 'every', 1, null)
       await thrice
       expect((await queue.list('beat')).length).toBeLessThanOrEqual(1)
+    })
+
+    test('runs a schedule at once, and one that replaces it with its own payload', async () => {
+      const { under, queue } = await start()
+      const payloads: unknown[] = []
+      const ran = async (payload: string): Promise<void> => {
+        while (!payloads.includes(payload)) await new Promise((resolve) => setImmediate(resolve))
+      }
+      await queue.work('rare', async (job) => payloads.push(job.payload))
+      await queue.schedule('rare', 'hourly', 3600_000, 'first')
+      await ran('first')
+      await queue.close()
+      const again = await under.open()
+      made.push({ under, queue: again })
+      await again.schedule('rare', 'hourly', 1, 'second')
+      await again.work('rare', async (job) => payloads.push(job.payload))
+      await ran('second')
+      expect(payloads.filter((payload) => payload === 'first')).toEqual(['first'])
+    })
+
+    test('takes no job once it is closed', async () => {
+      const { queue } = await start()
+      await queue.close()
+      await expect(queue.enqueue('late', null)).rejects.toMatchObject({ code: 'NOT_READY' })
     })
 
     test('knows nothing of an unknown job', async () => {

@@ -12,7 +12,7 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: suites.map((dir) => `${dir}/**/*.test.ts`),
-          exclude: ['**/*.{browser,crash,distributed}.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.browser.test.ts', '**/*.crash.test.ts', '**/*.distributed.test.ts', '**/node_modules/**'],
         },
       },
       {

@@ -80,9 +80,9 @@ export const variables = {
     'Store: embedded:PATH or http://user:password@host:8123/footfall; default embedded:DATA_DIR/store.',
   ),
   JOB_QUEUE_URL: variable(
-    urlOf('file', 'redis'),
+    urlOf('file', 'redis', 'rediss'),
     '',
-    'Job queue: file:PATH or redis://host:6379; default file:DATA_DIR/jobs.',
+    'Job queue: file:PATH or redis://user:password@host:6379/0; default file:DATA_DIR/jobs.',
   ),
   STORE_PORT: variable(
     wholeNumber(0, 65_535),

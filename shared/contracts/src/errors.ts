@@ -123,7 +123,7 @@ export const errorTable = {
     status: 503,
     retryable: true,
     message: 'The job queue cannot take jobs now.',
-    hint: 'Nothing was queued. Free disk space where JOB_QUEUE_URL points, and send it again.',
+    hint: 'Nothing was queued. Free disk space where JOB_QUEUE_URL points, or mend its Redis, and send it again.',
   },
   STORE_UNAVAILABLE: {
     status: 503,

@@ -7,8 +7,15 @@
  * - what cannot be written throws JOB_QUEUE_UNAVAILABLE (retryable) and has not happened: no job is queued, no progress
  *   made. A worker tries again by itself, and a run that ends so does not use up an attempt;
  * - a job that ends as failed keeps no checkpoint: what a handler holds there (the salts of an import) goes with it;
- * - a worker that dies gives its job back (embedded: at the next start; bullmq: when its lock is lost);
+ * - a worker that dies gives its job back (embedded: at the next start; bullmq: when its lock is lost); the run counts;
  * - handlers are idempotent: the queue never promises "once".
+ *
+ * Where the engines differ, in what nobody above may count on:
+ * - durable is: synced to the disk (embedded); as `appendfsync` of Redis has it, by default within a second (bullmq);
+ * - when an answer is lost on the way (bullmq), what threw JOB_QUEUE_UNAVAILABLE may have happened after all: asked for
+ *   again with the same key it is the same job;
+ * - after a start a schedule may run at once (embedded), or waits for its time (bullmq);
+ * - 1,000 finished jobs of a queue are kept for 7 days (embedded), or 1,000 done and 1,000 failed ones (bullmq).
  */
 export type JobState = 'waiting' | 'running' | 'done' | 'failed'
 

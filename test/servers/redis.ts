@@ -64,6 +64,9 @@ export async function startRedis(options: Readonly<Record<string, string>> = {})
     ...options,
   }
   let child: ChildProcess
+  // A suite that is cut off leaves no server behind.
+  const killAtExit = (): void => void child.kill('SIGKILL')
+  process.on('exit', killAtExit)
   const start = async (): Promise<void> => {
     child = spawn(
       'redis-server',
@@ -103,6 +106,7 @@ export async function startRedis(options: Readonly<Record<string, string>> = {})
   try {
     await start()
   } catch (error) {
+    process.off('exit', killAtExit)
     await rm(directory, { recursive: true, force: true })
     throw error
   }
@@ -116,6 +120,7 @@ export async function startRedis(options: Readonly<Record<string, string>> = {})
     thaw: () => void child.kill('SIGCONT'),
     async stop() {
       await kill()
+      process.off('exit', killAtExit)
       await rm(directory, { recursive: true, force: true })
     },
   }

@@ -1,5 +1,5 @@
 /** 97.5 % quantile of the normal distribution: two-sided 95 %. */
-const z95 = 1.959963984540054
+export const z95 = 1.959963984540054
 
 /**
  * Wilson score interval of a proportion.

@@ -18,6 +18,8 @@ const variable = <Schema extends z.ZodType>(schema: Schema, fallback: string, ab
 const wholeNumber = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max))
 
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true')
+
 const optionalText = z.string().transform((text) => (text === '' ? null : text))
 
 /** Blocks of addresses, written as `10.0.0.0/8` or a single address. */
@@ -83,6 +85,40 @@ export const variables = {
     urlOf('file', 'redis', 'rediss'),
     '',
     'Job queue: file:PATH or redis://user:password@host:6379/0; default file:DATA_DIR/jobs.',
+  ),
+  SALT_REDIS_URL: variable(
+    urlOf('redis', 'rediss'),
+    '',
+    'Redis without persistence that shares the salts of several ingests: redis://host:6379; never that of the job queue.',
+  ),
+  KAFKA_PARTITIONS: variable(
+    wholeNumber(1, 10_000),
+    '24',
+    'Partitions of the topic of events, at its creation; another number later takes a new topic.',
+  ),
+  KAFKA_REPLICAS: variable(wholeNumber(1, 9), '3', 'Copies of each record, at the creation of a topic.'),
+  KAFKA_RETENTION_HOURS: variable(
+    wholeNumber(73, 100_000),
+    '168',
+    'Hours that Kafka keeps events, consumed or not: longer than any outage of the store.',
+  ),
+  KAFKA_TLS: variable(flag, 'false', 'true: connections to Kafka are encrypted.'),
+  KAFKA_CA_FILE: variable(
+    optionalText,
+    '',
+    'Certificate (PEM) that the brokers are checked against; default: public ones.',
+  ),
+  KAFKA_SASL: variable(
+    z.enum(['none', 'plain', 'scram-sha-256', 'scram-sha-512']),
+    'none',
+    'How to sign in to Kafka: none, plain, scram-sha-256 or scram-sha-512.',
+  ),
+  KAFKA_USER: variable(optionalText, '', 'Name to sign in to Kafka with.'),
+  KAFKA_PASSWORD: variable(optionalText, '', 'Password to sign in to Kafka with.'),
+  INGEST_INSTANCES: variable(
+    wholeNumber(1, 1_000),
+    '1',
+    'How many ingests share the traffic: each lets its part of the rate limits through.',
   ),
   STORE_PORT: variable(
     wholeNumber(0, 65_535),

@@ -1,5 +1,6 @@
 import { PipelineError } from '@footfall/contracts/errors'
 import type { Admin, Consumer, Kafka } from 'kafkajs'
+import { within } from './within.ts'
 import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from './event-log.ts'
 
 /** Bytes of records that one fetch brings for a partition. */
@@ -53,14 +54,6 @@ interface Commit {
   readonly offset: string
   readonly metadata: string
   isDone: boolean
-}
-
-/** Waits for work that may hang when the brokers are away, and never for longer than `ms`. */
-export async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))
-  await Promise.race([work.catch(() => undefined), late])
-  clearTimeout(timer)
 }
 
 /** What the broker called its refusal, however deep the client wrapped it. */

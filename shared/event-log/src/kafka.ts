@@ -3,8 +3,9 @@ import { PipelineError } from '@footfall/contracts/errors'
 import kafkajs, { type Admin, type ISocketFactory, type Kafka, type SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
 import type { EventLog, LogRecord, PartitionState, TailOptions, TailRecord } from './event-log.ts'
-import { joinGroup, within, type GroupConsumer } from './kafka-consumer.ts'
+import { joinGroup, type GroupConsumer } from './kafka-consumer.ts'
 import { createBatchingProducer, maxSendBytes } from './kafka-producer.ts'
+import { within } from './within.ts'
 
 export interface KafkaLogOptions {
   /** host:port of some brokers; they name the others. */

@@ -156,7 +156,7 @@ it('refuses another number of partitions, odd names and a copy without identity'
 })
 
 it('opens by URL and names a scheme that it does not know', async () => {
-  const log = await openEventLog(`file:${directories.fresh()}`, { minFreeBytes: 0 })
+  const log = await openEventLog(`file:${directories.fresh()}`, { file: { minFreeBytes: 0 } })
   await log.append('events', recordsOf(['a']))
   await log.close()
   await expect(openEventLog('carrier-pigeon://user:secret@loft')).rejects.toThrow('"carrier:"')

@@ -1,6 +1,7 @@
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
-import { PipelineError } from '@footfall/contracts/errors'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import type { App, Change, Deployment, Key, Organisation, RegistryRecord, Token } from '@footfall/contracts/registry'
 import { createLocalClock } from '@footfall/enrichment/local-time'
@@ -73,6 +74,9 @@ const recordSchema = z.object({
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
+/** How long the log is left alone after it could not be read. */
+const retryMs = 1_000
+
 /** A new public key: `pk_` and 24 random letters and digits. */
 export const newPublicKey = (): string =>
   `pk_${Array.from({ length: 24 }, () => letters[randomInt(letters.length)]).join('')}`
@@ -92,7 +96,9 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   let timeZones = new Map<string, TimeZoneAt>()
   const localTime = createLocalClock()
   let next = 0
-  let waiting: { offset: number; resolve: () => void }[] = []
+  let waiting: { offset: number; resolve: (isApplied: boolean) => void }[] = []
+  /** Offsets of records that changed the state: which of two written at once was first. */
+  const applied = new Set<number>()
   let writing: Promise<unknown> = Promise.resolve()
 
   const index = (): void => {
@@ -110,8 +116,19 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     }
   }
 
+  const logIdNow = (): string | null => {
+    try {
+      return log.logId
+    } catch {
+      // A shared log that was never reached yet.
+      return null
+    }
+  }
+  /** The log that the state comes from. */
+  let stateOf = logIdNow()
+
   const writeSnapshot = async (): Promise<void> => {
-    const text = JSON.stringify({ v: 1, logId: log.logId, next, state }, (_name, value: unknown) =>
+    const text = JSON.stringify({ v: 1, logId: stateOf, next, state }, (_name, value: unknown) =>
       value instanceof Map ? [...value] : value,
     )
     const handle = await open(`${options.snapshotFile}.new`, 'w', 0o600)
@@ -123,8 +140,23 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     }
     await rename(`${options.snapshotFile}.new`, options.snapshotFile)
   }
+  /** Writes what holds now; one file at a time, and the last word last. */
+  const saveSnapshot = (): Promise<void> => {
+    isUnsaved = true
+    saving = saving.then(async () => {
+      if (!isUnsaved) return
+      isUnsaved = false
+      await writeSnapshot().catch((error: unknown) =>
+        report(`the registry snapshot could not be written: ${String(error)}`),
+      )
+    })
+    return saving
+  }
+  let isUnsaved = false
+  let saving: Promise<void> = Promise.resolve()
 
-  const readSnapshot = async (): Promise<void> => {
+  /** @returns whether there was one to go on with. */
+  const readSnapshot = async (): Promise<boolean> => {
     try {
       const raw = JSON.parse(await readFile(options.snapshotFile, 'utf8')) as {
         v: number
@@ -133,7 +165,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
         state: Record<string, [string, never][]> & { revision: number }
       }
       // Another log's snapshot says nothing of this one.
-      if (raw.v !== 1 || raw.logId !== log.logId) return
+      if (raw.v !== 1 || (stateOf !== null && raw.logId !== stateOf)) return false
       const map = (name: string): Map<string, never> => new Map(raw.state[name])
       state = {
         revision: raw.state.revision,
@@ -143,40 +175,91 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
         keys: map('keys'),
         tokens: map('tokens'),
       }
+      stateOf = raw.logId
+      next = raw.next
       index()
+      return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
         report('the registry snapshot could not be read; the log is read instead')
+      return false
     }
   }
 
   const take = (offset: number, value: Buffer): void => {
     next = offset + 1
+    let isApplied = false
     try {
       const record = recordSchema.parse(JSON.parse(value.toString('utf8'))) as RegistryRecord
       state = applyRecord(state, record)
+      isApplied = true
+      applied.add(offset)
       index()
       for (const listener of listeners) listener()
+      // What comes in one go is written once.
+      void saveSnapshot()
     } catch (error) {
       // One bad record must not stop a service: the last good state goes on.
       report(`registry record ${offset} is skipped: ${error instanceof Error ? error.message : String(error)}`)
     }
     waiting = waiting.filter((waiter) => {
-      if (waiter.offset < next) waiter.resolve()
+      if (waiter.offset < next) waiter.resolve(isApplied && waiter.offset === offset)
       return waiter.offset >= next
     })
   }
 
-  const [partition] = await log.partitions(topics.registry)
-  const end = partition?.end ?? 0
+  /** Where the topic ends; null while the log cannot be read. */
+  const readEnd = async (): Promise<number | null> => {
+    try {
+      return (await log.partitions(topics.registry))[0]?.end ?? 0
+    } catch (error) {
+      if (isPipelineError(error) && error.retryable) return null
+      throw error
+    }
+  }
+  const pause = (): Promise<void> => sleep(retryMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+
   // The snapshot serves when the log cannot be read; the log, whole and small, is the truth.
-  if (end === 0) await readSnapshot()
-  const reachedEnd = new Promise<void>((resolve) =>
-    end === 0 ? resolve() : waiting.push({ offset: end - 1, resolve }),
+  let end = await readEnd()
+  if (end === null || end === 0) {
+    for (let isKnown = await readSnapshot(); end === null && !isKnown; end = await readEnd()) {
+      report('the log is away, and there is no snapshot of the registry to go on with yet')
+      await pause()
+      stateOf = logIdNow()
+    }
+  }
+  const goal = end ?? 0
+  const reachedEnd = new Promise<unknown>((resolve) =>
+    goal <= next ? resolve(true) : waiting.push({ offset: goal - 1, resolve }),
   )
   const follow = async (): Promise<void> => {
-    for await (const record of log.tail(topics.registry, { from: 'start', signal: stopping.signal }))
-      take(record.offset, record.value)
+    let isTold = false
+    while (!stopping.signal.aborted) {
+      try {
+        const from = new Map([[0, next]])
+        const tail = log.tail(topics.registry, { from, signal: stopping.signal })
+        if (stateOf !== null && log.logId !== stateOf) {
+          report('the snapshot of the registry was that of another log; this one is read from its start')
+          state = emptyState
+          next = 0
+          stateOf = log.logId
+          index()
+          continue
+        }
+        stateOf = log.logId
+        for await (const record of tail) {
+          isTold = false
+          take(record.offset, record.value)
+        }
+        // The log was closed.
+        return
+      } catch (error) {
+        if (!isPipelineError(error) || !error.retryable) throw error
+        if (!isTold) report(`the registry is not followed for now: ${error.message}`)
+        isTold = true
+        await pause()
+      }
+    }
   }
   const following = follow().catch((error: unknown) => {
     if (!stopping.signal.aborted) report(`the registry is no longer followed: ${String(error)}`)
@@ -194,11 +277,10 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     const record: RegistryRecord = { v: 1, revision: state.revision + 1, at: now(), actor, changes: [...changes] }
     const { positions } = await log.append(topics.registry, [{ key: 'registry', value: JSON.stringify(record) }])
     const { offset } = positions[0]!
-    if (next <= offset) await new Promise<void>((resolve) => waiting.push({ offset, resolve }))
-    await writeSnapshot().catch((error: unknown) =>
-      report(`the registry snapshot could not be written: ${String(error)}`),
-    )
-    if (state.revision < record.revision) throw new PipelineError('STALE_REVISION', 'Another process changed it first.')
+    const isApplied =
+      offset < next ? applied.has(offset) : await new Promise<boolean>((resolve) => waiting.push({ offset, resolve }))
+    await saveSnapshot()
+    if (!isApplied) throw new PipelineError('STALE_REVISION', 'Another process changed it first.')
     return record.revision
   }
 
@@ -311,6 +393,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     async close() {
       stopping.abort()
       await following
+      await saving
     },
   }
   return registry

@@ -1,0 +1,132 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PipelineError } from '@footfall/contracts/errors'
+import type { EventLog } from '@footfall/event-log'
+import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openRegistry, type Registry } from '../src/registry.ts'
+
+let directory: string
+let log: EventLog
+const registries: Registry[] = []
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'footfall-registry-'))
+  log = await openEmbeddedEventLog({ directory: join(directory, 'log'), minFreeBytes: 0 })
+})
+afterEach(async () => {
+  for (const registry of registries.splice(0)) await registry.close()
+  await log.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+async function open(name: string, over: EventLog = log, onProblem?: (problem: string) => void): Promise<Registry> {
+  const registry = await openRegistry({
+    log: over,
+    snapshotFile: join(directory, `${name}.json`),
+    ...(onProblem ? { onProblem } : {}),
+  })
+  registries.push(registry)
+  return registry
+}
+const city = (id: string) => ({ organisations: [{ id, name: id, type: 'city', country: 'DE' }] })
+const names = (registry: Registry): string[] => registry.organisations().map(({ id }) => id)
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A log that cannot be reached until `isThere`. */
+function reachable(over: EventLog, isThere: () => boolean): EventLog {
+  const reach = (): EventLog => {
+    if (isThere()) return over
+    throw new PipelineError('LOG_UNAVAILABLE', 'It is away.')
+  }
+  return {
+    get logId() {
+      return reach().logId
+    },
+    append: async (...args) => reach().append(...args),
+    consume: async (...args) => reach().consume(...args),
+    tail: (...args) => reach().tail(...args),
+    partitions: async (...args) => reach().partitions(...args),
+    close: async () => undefined,
+  }
+}
+
+describe('the registry', () => {
+  test('is seen by every process that follows the log', async () => {
+    const [one, two] = [await open('one'), await open('two')]
+    await one.apply(city('leipzig'), { actor: 'test' })
+    await until(() => names(two).length === 1)
+    await two.apply(city('dresden'), { actor: 'test' })
+    await until(() => names(one).length === 2)
+    expect(names(one)).toEqual(names(two))
+  })
+
+  test('takes one of two changes that were made at once, and tells the other so', async () => {
+    const [one, two] = [await open('one'), await open('two')]
+    const results = await Promise.allSettled([
+      one.apply(city('leipzig'), { actor: 'test' }),
+      two.apply(city('dresden'), { actor: 'test' }),
+    ])
+    const refused = results.filter((result) => result.status === 'rejected')
+    expect(refused.map(({ reason }) => (reason as PipelineError).code)).toEqual(['STALE_REVISION'])
+    await until(() => one.revision() === 1 && two.revision() === 1)
+    expect(names(one)).toEqual(names(two))
+  })
+
+  test('goes on from its snapshot while the log is away, and follows when it is back', async () => {
+    const writer = await open('writer')
+    await writer.apply(city('leipzig'), { actor: 'test' })
+    const follower = await open('follower')
+    await follower.close()
+    let isThere = false
+    const again = await open(
+      'follower',
+      reachable(log, () => isThere),
+    )
+    expect(names(again)).toEqual(['leipzig'])
+    await expect(again.apply(city('dresden'), { actor: 'test' })).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+    await writer.apply(city('chemnitz'), { actor: 'test' })
+    isThere = true
+    await until(() => names(again).length === 2)
+    await again.apply(city('dresden'), { actor: 'test' })
+    await until(() => names(writer).length === 3)
+  })
+
+  test('without log and snapshot waits for the log', async () => {
+    const writer = await open('writer')
+    await writer.apply(city('leipzig'), { actor: 'test' })
+    let isThere = false
+    const problems: string[] = []
+    const opening = open(
+      'new',
+      reachable(log, () => isThere),
+      (problem) => {
+        problems.push(problem)
+        isThere = true
+      },
+    )
+    expect(names(await opening)).toEqual(['leipzig'])
+    expect(problems).toEqual(['the log is away, and there is no snapshot of the registry to go on with yet'])
+  })
+
+  test('forgets the snapshot of another log', async () => {
+    const writer = await open('mixed')
+    await writer.apply(city('leipzig'), { actor: 'test' })
+    await writer.close()
+    const other = await openEmbeddedEventLog({ directory: join(directory, 'other'), minFreeBytes: 0 })
+    let isThere = false
+    const registry = await open(
+      'mixed',
+      reachable(other, () => isThere),
+    )
+    expect(names(registry)).toEqual(['leipzig'])
+    isThere = true
+    await until(() => names(registry).length === 0)
+    await registry.apply(city('dresden'), { actor: 'test' })
+    expect(names(registry)).toEqual(['dresden'])
+    await registry.close()
+    await other.close()
+  })
+})

@@ -18,7 +18,8 @@ import { pixelRoute } from './routes/pixel.ts'
 import { privacyRoute } from './routes/privacy.ts'
 import { sdkRoute, type ServedSdk } from './routes/sdk.ts'
 import { limitRefused } from './routes/limit-refused.ts'
-import { openSalts } from './salts.ts'
+import { openSalts, type SaltedDeployment } from './salts.ts'
+import type { SharedSalts } from './shared-salts.ts'
 import { createSenderShare, type SenderShare } from './sender-share.ts'
 
 /** Records of at most a few hundred bytes each: far below what one append may hold. */
@@ -44,6 +45,8 @@ export interface IngestOptions {
   readonly logger: Logger
   readonly sdk: ServedSdk
   readonly saltsFile: string
+  /** Where several ingests share their salts; else each makes its own. */
+  readonly sharedSalts?: SharedSalts | undefined
   readonly config: {
     readonly TRUSTED_PROXIES: readonly string[]
     readonly RATE_LIMIT_PER_KEY: number
@@ -72,20 +75,21 @@ export function createIngest(options: IngestOptions): Ingest {
   const { log, registry, metrics, logger, config } = options
   const now = options.now ?? Date.now
   const localTime = createLocalClock()
-  const salts = openSalts(options.saltsFile)
+  const salts = openSalts(options.saltsFile, options.sharedSalts?.offer ?? null)
   const senders = createSenderShare()
   const refusals = createRefusals({
     now,
     onCount: (reason, events) => metrics.refused.inc({ reason }, events),
   })
-  const turnSalts = (): void => {
-    const at = now()
-    const deployments = registry.deployments().map(({ deployment, timeZoneAt, registeredAt }) => {
+  const saltedDeployments = (at: number): SaltedDeployment[] =>
+    registry.deployments().map(({ deployment, timeZoneAt, registeredAt }) => {
       const today = localTime(timeZoneAt(at), at).day
       const isNew = localTime(timeZoneAt(registeredAt), registeredAt).day === today
       return { id: deployment.id, today, isNew }
     })
-    salts.turn(deployments, at)
+  const turnSalts = (): void => {
+    const at = now()
+    salts.turn(saltedDeployments(at), at)
   }
   const tryToTurnSalts = (): void => {
     try {
@@ -164,6 +168,10 @@ export function createIngest(options: IngestOptions): Ingest {
     register,
     async tick() {
       tryToTurnSalts()
+      if (options.sharedSalts) {
+        await options.sharedSalts.exchange(salts, saltedDeployments(now()))
+        tryToTurnSalts()
+      }
       const counted = refusals.drain()
       while (counted.length > 0) {
         const records = counted.slice(0, refusalsPerAppend)

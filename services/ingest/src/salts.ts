@@ -24,6 +24,8 @@ export interface SaltedDeployment {
 export interface Salts {
   /** The salt of a deployment's local day as text; null when nobody has it: the event gets no visitor. */
   get(deployment: string, day: string): string | null
+  /** Whether a salt for the deployment's day of today may be made: nobody can have hashed with another. */
+  mayBeMade(deployment: SaltedDeployment): boolean
   /**
    * Makes the salts of today and tomorrow where nobody can have hashed with others, forgets those before yesterday, also
    * of deployments that are no longer among these; durable when it returns.
@@ -32,6 +34,9 @@ export interface Salts {
    */
   turn(deployments: readonly SaltedDeployment[], now: number): void
 }
+
+/** Gives salts that several ingests share; without one, each makes its own. */
+export type SaltOffer = (deployment: string, day: string) => string | null
 
 /** Where a day begins first: what is over here is over, or in its last hours, wherever a deployment may have been. */
 const firstZoneMs = 14 * 3600_000
@@ -46,18 +51,26 @@ function forget(entry: Entry, oldest: string): Entry {
   }
 }
 
-/** An entry with a salt for a day, unless the day is spent. */
-function provide(entry: Entry, day: string): Entry {
+export const newSalt = (): string => randomBytes(32).toString('hex')
+
+/** An entry with its own new salt for a day, unless the day is spent. */
+function make(entry: Entry, day: string): Entry {
   if (entry.salts[day] !== undefined || day <= entry.spentTo) return entry
-  return { ...entry, salts: { ...entry.salts, [day]: randomBytes(32).toString('hex') } }
+  return { ...entry, salts: { ...entry.salts, [day]: newSalt() } }
+}
+
+/** An entry with the salt that others have for a day: it is the day's, whoever spent it. */
+function take(entry: Entry, day: string, salt: string | null): Entry {
+  return salt === null || salt === entry.salts[day] ? entry : { ...entry, salts: { ...entry.salts, [day]: salt } }
 }
 
 /**
  * One random salt per deployment and local day, for yesterday, today and tomorrow, in a file (0600) that is on disk
  * before its first use and in no backup. Never invents a salt: a second one would count everybody of the day twice. A
  * day whose salt is gone (the file is lost, the clock went forward and came back) stays without visitors.
+ * @param offer where several ingests share their salts: then none is made here.
  */
-export function openSalts(file: string): Salts {
+export function openSalts(file: string, offer: SaltOffer | null = null): Salts {
   let entries: Readonly<Record<string, Entry>> = {}
   let found: 'whole' | 'none' | 'unreadable' = existsSync(file) ? 'whole' : 'none'
   if (found === 'whole') {
@@ -98,13 +111,19 @@ export function openSalts(file: string): Salts {
 
   return {
     get: (deployment, day) => entries[deployment]?.salts[day] ?? null,
+    mayBeMade: (deployment) =>
+      deployment.isNew && !mayBeSpent(deployment) && deployment.today > (entries[deployment.id]?.spentTo ?? ''),
     turn(deployments, now) {
       const next = { ...entries }
       for (const deployment of deployments) {
         const { id, today } = deployment
         const known = next[id] ?? { salts: {}, spentTo: mayBeSpent(deployment) ? today : '' }
         // Days beyond tomorrow appear when a clock or a time zone moves back; they come into use on their day.
-        next[id] = provide(provide(forget(known, shiftDay(today, -1)), today), shiftDay(today, 1))
+        const kept = forget(known, shiftDay(today, -1))
+        const days = [-1, 0, 1].map((days) => shiftDay(today, days))
+        next[id] = offer
+          ? days.reduce((entry, day) => take(entry, day, offer(id, day)), kept)
+          : days.slice(1).reduce(make, kept)
       }
       const listed = new Set(deployments.map(({ id }) => id))
       const oldestAnywhere = shiftDay(new Date(now + firstZoneMs).toISOString().slice(0, 10), -1)

@@ -41,18 +41,17 @@ export async function startRefusalConsumer(options: {
   logger: Logger
 }): Promise<{ close(): Promise<void> }> {
   const { log, store, logger } = options
-  const stopping = new AbortController()
-  const runs: Promise<void>[] = []
+  const runs = new Map<number, { stop: AbortController; done: Promise<void> }>()
   let join: (consumer: LogConsumer) => void = () => undefined
   const joined = new Promise<LogConsumer>((resolve) => (join = resolve))
 
-  const run = async (partition: number): Promise<void> => {
+  const run = async (partition: number, signal: AbortSignal): Promise<void> => {
     const consumer = await joined
     const position = await consumer.position(partition)
     let { next } = position
     // An open claim is inserted again whole: its token makes that safe, and its bounds are those of the first try.
     let end = position.claimed
-    while (!stopping.signal.aborted) {
+    while (!signal.aborted) {
       try {
         const limit = end === undefined ? maxRecords : Math.max(1, end - next)
         const batch = await consumer.read(partition, next, { maxRecords: limit, maxBytes: 4_000_000, waitMs: 1_000 })
@@ -71,7 +70,7 @@ export async function startRefusalConsumer(options: {
         next = batch.next
         end = undefined
       } catch (error) {
-        if (stopping.signal.aborted) return
+        if (signal.aborted) return
         if (!isPipelineError(error) || !error.retryable) throw error
         logger.warn({ code: error.code }, 'refusal counts wait for the store')
         await new Promise((resolve) => setTimeout(resolve, 2_000))
@@ -81,17 +80,24 @@ export async function startRefusalConsumer(options: {
 
   const consumer = await log.consume(topics.refusals, 'store', {
     onAssigned(partition) {
-      runs.push(
-        run(partition).catch((error: unknown) => logger.error({ err: error }, 'refusals are no longer counted')),
+      const stop = new AbortController()
+      const done = run(partition, stop.signal).catch((error: unknown) =>
+        logger.error({ err: error }, 'refusals are no longer counted'),
       )
+      runs.set(partition, { stop, done })
     },
-    onRevoked: () => undefined,
+    async onRevoked(partition) {
+      const former = runs.get(partition)
+      runs.delete(partition)
+      former?.stop.abort()
+      await former?.done
+    },
   })
   join(consumer)
   return {
     async close() {
-      stopping.abort()
-      await Promise.all(runs)
+      for (const { stop } of runs.values()) stop.abort()
+      await Promise.all([...runs.values()].map(({ done }) => done))
       await consumer.close()
     },
   }

@@ -17,8 +17,6 @@ export const backupPayloadSchema = z.strictObject({
 
 export interface BackupParts {
   readonly store: Store
-  /** Runs work while nothing else changes the store's tables but the consumer. */
-  readonly alone: <Result>(work: () => Promise<Result>) => Promise<Result>
   /** Holds the consumer between two batches. */
   readonly pause: () => Promise<() => void>
   /** Copies the log as it is now; it takes events meanwhile. */
@@ -47,7 +45,7 @@ async function listFiles(directory: string): Promise<string[]> {
 /**
  * Writes a whole backup below `backups`: the store at one moment (between two batches, while nothing folds or removes),
  * then the log, which holds at least what the store has. Events that arrive meanwhile are in the log's part or not at all,
- * never halfway.
+ * never halfway. Runs alone: nothing else may change the store's tables but the consumer.
  */
 export async function backup(
   job: Job,
@@ -61,18 +59,16 @@ export async function backup(
   await mkdir(building, { recursive: true, mode: 0o700 })
 
   await context.progress({ done: 0, total: 3, note: 'the store' })
-  await parts.alone(async () => {
-    // Held until the log is copied too: what is consumed after the store's copy might be reclaimed, and in neither.
-    const resume = await parts.pause()
-    try {
-      // The path is ours: name and folder hold no quote.
-      await parts.store.command(`BACKUP DATABASE footfall TO File('${join(building, 'store.tar.zst')}')`)
-      await context.progress({ done: 1, total: 3, note: 'the log' })
-      await parts.copyLog(join(building, 'log'))
-    } finally {
-      resume()
-    }
-  })
+  // Held until the log is copied too: what is consumed after the store's copy might be reclaimed, and in neither.
+  const resume = await parts.pause()
+  try {
+    // The path is ours: name and folder hold no quote.
+    await parts.store.command(`BACKUP DATABASE footfall TO File('${join(building, 'store.tar.zst')}')`)
+    await context.progress({ done: 1, total: 3, note: 'the log' })
+    await parts.copyLog(join(building, 'log'))
+  } finally {
+    resume()
+  }
   for (const file of parts.files) {
     await copyFile(file, join(building, basename(file))).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error

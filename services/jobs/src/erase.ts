@@ -14,9 +14,11 @@ export const erasePayloadSchema = z.strictObject({
 })
 const checkpointSchema = z.object({ ends: z.array(z.number()) })
 
-/** What erasure needs of the log beyond the port: an engine that cannot rewrite lets its retention do it. */
+/** What erasure needs of the log beyond the port. */
 export interface RewritableLog extends EventLog {
   rewrite?(topic: string, partition: number, keep: (record: StoredRecord) => boolean): Promise<unknown>
+  /** Where records cannot be taken out singly: drops all before these offsets, which have been consumed. */
+  forget?(topic: string, ends: readonly number[]): Promise<unknown>
 }
 
 export interface EraseParts {
@@ -24,8 +26,6 @@ export interface EraseParts {
   readonly log: RewritableLog
   /** Resolves once every partition is consumed up to its offset. */
   readonly consumedTo: (ends: readonly number[], signal: AbortSignal) => Promise<void>
-  /** Runs work while nothing else changes the store's tables but the consumer. */
-  readonly alone: <Result>(work: () => Promise<Result>) => Promise<Result>
   readonly timeZoneOf: (deployment: string) => string
   readonly refold: () => Promise<void>
   readonly now: () => number
@@ -35,7 +35,7 @@ const recordSchema = z.object({ deployment: z.string(), local_day: z.string() })
 
 /**
  * Erases a deployment or a period of it from store, log and folds. Counted before anything goes, so that the ledger
- * still adds up; every step may be repeated.
+ * still adds up; every step may be repeated. Runs alone: nothing else may change the store's tables but the consumer.
  */
 export async function erase(job: Job, context: JobContext, parts: EraseParts): Promise<RemovalCounts> {
   const { store, log } = parts
@@ -56,7 +56,7 @@ export async function erase(job: Job, context: JobContext, parts: EraseParts): P
     log_id: log.logId,
     ends,
   }
-  const counts = await parts.alone(() => removeRows(store, `erased:${job.id}`, bounds, parts.now()))
+  const counts = await removeRows(store, `erased:${job.id}`, bounds, parts.now())
   await progress(2, 'erasing from the log')
   if (log.rewrite) {
     const keep = (end: number, { offset, value }: StoredRecord): boolean => {
@@ -73,7 +73,7 @@ export async function erase(job: Job, context: JobContext, parts: EraseParts): P
     }
     for (const [partition, end] of ends.entries())
       await log.rewrite(topics.events, partition, (record) => keep(end, record))
-  }
+  } else await log.forget?.(topics.events, ends)
   await progress(3, 'folding again')
   await parts.refold()
   await context.progress({ done: 4, total: 4, checkpoint: { ends } })

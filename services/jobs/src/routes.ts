@@ -4,7 +4,7 @@ import type { Job, JobQueue } from '@footfall/job-queue'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
 import type { Feeds } from './import/feed.ts'
-import { parseWork, queues } from './start.ts'
+import { parseWork, queueOf } from './start.ts'
 
 export interface JobRouteParts {
   readonly queue: JobQueue
@@ -53,7 +53,7 @@ export async function registerJobRoutes(app: FastifyInstance, parts: JobRoutePar
       const body = (request.body ?? {}) as { kind?: unknown; payload?: unknown; key?: unknown }
       const work = parseWork(typeof body.kind === 'string' ? body.kind : '', body.payload ?? {})
       const key = typeof body.key === 'string' ? { key: body.key.slice(0, 200) } : {}
-      return reply.code(202).send(describe(await parts.queue.enqueue(queues.work, work, key)))
+      return reply.code(202).send(describe(await parts.queue.enqueue(queueOf(work.kind), work, key)))
     })
     scope.get('/api/v1/sender-share', async () => parts.senderShare())
     scope.post('/api/v1/imports', async (request, reply) => {

@@ -1,7 +1,7 @@
 import { PipelineError } from '@footfall/contracts/errors'
 import type { Deployment } from '@footfall/contracts/registry'
 import { createLocalClock, shiftDay } from '@footfall/enrichment/local-time'
-import type { JobQueue, Worker } from '@footfall/job-queue'
+import type { Job, JobContext, JobQueue, Worker } from '@footfall/job-queue'
 import { dirtyDays, foldDays } from '@footfall/store/fold'
 import type { Store } from '@footfall/store/open'
 import type { Logger } from '@footfall/telemetry/logger'
@@ -12,8 +12,11 @@ import { erase, erasePayloadSchema, type RewritableLog } from './erase.ts'
 import { importAccessLog, importPayloadSchema } from './import/import-log.ts'
 import { replayFailed, replayPayloadSchema } from './replay.ts'
 import { expireEvents, forgetIds } from './retention.ts'
-import { createTurns } from './turns.ts'
 
+/**
+ * `upkeep` holds what may see nobody else's work half done: folds, removals, replays and backups run there alone, over
+ * all processes. `work` holds the rest.
+ */
 export const queues = { upkeep: 'upkeep', work: 'work' } as const
 
 const upkeepSchema = z.strictObject({ task: z.enum(['fold', 'retention', 'reclaim']) })
@@ -40,7 +43,8 @@ export interface JobsParts {
   readonly deployments: () => readonly Deployment[]
   readonly findDeployment: (id: string) => Deployment | null
   readonly consumedTo: (ends: readonly number[], signal: AbortSignal) => Promise<void>
-  readonly backup: Omit<BackupParts, 'store' | 'alone'>
+  /** Absent where store and log are servers of their own, which have their own ways. */
+  readonly backup?: Omit<BackupParts, 'store'>
   readonly importSecretsFile: string
   readonly retentionMonths: number
   readonly foldEveryMs?: number
@@ -48,13 +52,12 @@ export interface JobsParts {
 }
 
 /** Starts the queue's workers: folds and retention on a schedule, imports, erasure, replay and backups when asked. */
-export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<void>; foldNow(): Promise<number> }> {
+export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<void> }> {
   const { queue, store, log, logger, now } = parts
   const localTime = createLocalClock()
-  // Folds, removals, replays and backups: two of them at once would see each other's work half done.
-  const alone = createTurns()
 
-  const foldDirty = async (): Promise<number> => {
+  /** Folds every day that has ended and changed since its last fold; resolves to how many. */
+  const foldNow = async (): Promise<number> => {
     const today = new Map(parts.deployments().map(({ id, time_zone }) => [id, localTime(time_zone, now()).day]))
     // A deployment that the registry no longer knows has no zone: its days end everywhere a day later.
     const elsewhere = shiftDay(new Date(now()).toISOString().slice(0, 10), -1)
@@ -62,33 +65,31 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
     if (days.length > 0) await foldDays(store, days, { version: now() })
     return days.length
   }
-  /** Folds every day that has ended and changed since its last fold; resolves to how many. */
-  const foldNow = (): Promise<number> => alone(foldDirty)
 
   // First, since a full disk refuses them: then no worker has been started in vain.
   await queue.schedule(queues.upkeep, 'fold', parts.foldEveryMs ?? 60_000, { task: 'fold' })
   await queue.schedule(queues.upkeep, 'reclaim', 60_000, { task: 'reclaim' })
   await queue.schedule(queues.upkeep, 'retention', 24 * 3600_000, { task: 'retention' })
 
-  const upkeep = await queue.work<unknown>(queues.upkeep, async (job) => {
-    const { task } = upkeepSchema.parse(job.payload)
+  const keepUp = async (task: z.infer<typeof upkeepSchema>['task']): Promise<unknown> => {
     switch (task) {
       case 'fold':
         return { days: await foldNow() }
       case 'reclaim':
         await log.reclaim?.()
         return {}
-      case 'retention':
-        return alone(async () => {
-          // Days are folded before their events go.
-          await foldDirty()
-          const expired = await expireEvents(store, { months: parts.retentionMonths, now: now() })
-          return { ...expired, ...(await forgetIds(store, log.logId)) }
-        })
+      case 'retention': {
+        // Days are folded before their events go.
+        await foldNow()
+        const expired = await expireEvents(store, { months: parts.retentionMonths, now: now() })
+        return { ...expired, ...(await forgetIds(store, log.logId)) }
+      }
     }
-  })
+  }
 
-  const work = await queue.work<unknown>(queues.work, async (job, context) => {
+  const run = async (job: Job, context: JobContext): Promise<unknown> => {
+    const upkeep = upkeepSchema.safeParse(job.payload)
+    if (upkeep.success) return keepUp(upkeep.data.task)
     const { kind, payload } = workSchema.parse(job.payload)
     logger.info({ job: job.id, kind, attempt: job.attempt }, 'a job runs')
     // Handlers check their own payload: a job may be older than this version.
@@ -108,30 +109,38 @@ export async function startJobs(parts: JobsParts): Promise<{ close(): Promise<vo
           store,
           log,
           consumedTo: parts.consumedTo,
-          alone,
           timeZoneOf: (id) => parts.findDeployment(id)?.time_zone ?? 'UTC',
           refold: async () => void (await foldNow()),
           now,
         })
       case 'replay':
-        return alone(() => replayFailed(store, replayPayloadSchema.parse(payload), { now, signal: context.signal }))
+        return replayFailed(store, replayPayloadSchema.parse(payload), { now, signal: context.signal })
       case 'backup':
-        return backup(own, context, { ...parts.backup, store, alone })
+        if (!parts.backup)
+          throw new PipelineError(
+            'INVALID_REQUEST',
+            'Here the store and the log are servers of their own: back ClickHouse up by its BACKUP; docs/operations.md says how.',
+          )
+        return backup(own, context, { ...parts.backup, store })
       case 'fold':
         return { days: await foldNow() }
       case 'demo':
         return generateDemo(own, context, { log, now })
     }
-  })
+  }
+  const upkeep = await queue.work<unknown>(queues.upkeep, run, { alone: true })
+  const work = await queue.work<unknown>(queues.work, run)
 
   const workers: Worker[] = [upkeep, work]
   return {
-    foldNow,
     async close() {
       await Promise.all(workers.map((worker) => worker.close()))
     },
   }
 }
+
+/** Where a kind of work waits. */
+export const queueOf = (kind: WorkKind): string => (kind === 'import' || kind === 'demo' ? queues.work : queues.upkeep)
 
 /** Checks a request for work. @throws INVALID_REQUEST that names every fault. */
 export function parseWork(kind: string, payload: unknown): { kind: WorkKind; payload: unknown } {

@@ -31,7 +31,6 @@ const run = (id: string, store: Store, payload: object = {}) => {
     store,
     log: { logId: 'test', partitions: async () => [{ partition: 0, start: 0, end }] } as unknown as EraseParts['log'],
     consumedTo: async () => undefined,
-    alone: (work) => work(),
     timeZoneOf: () => 'Pacific/Auckland',
     refold: async () => undefined,
     now: () => now,

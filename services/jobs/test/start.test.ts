@@ -42,7 +42,7 @@ test('folds, retention and a backup that are due at once run one after the other
     }
     let resumed: () => void = () => undefined
     const backedUp = new Promise<void>((resolve) => (resumed = resolve))
-    await queue.enqueue(queues.work, { kind: 'backup', payload: {} })
+    await queue.enqueue(queues.upkeep, { kind: 'backup', payload: {} })
     const jobs = await startJobs({
       queue,
       store: watched,
@@ -71,7 +71,10 @@ test('folds, retention and a backup that are due at once run one after the other
       retentionMonths: 13,
       now: Date.now,
     })
-    await Promise.all([jobs.foldNow(), jobs.foldNow(), backedUp])
+    const folds = await Promise.all([1, 2].map(() => queue.enqueue(queues.upkeep, { kind: 'fold', payload: {} })))
+    await backedUp
+    for (const { id } of folds)
+      while ((await queue.status(id))?.state !== 'done') await new Promise((resolve) => setImmediate(resolve))
     await jobs.close()
     expect(most).toBe(1)
     const begin = steps.indexOf('pause')

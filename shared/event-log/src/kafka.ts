@@ -27,6 +27,12 @@ export interface KafkaLogOptions {
   readonly socketFactory?: ISocketFactory
 }
 
+/** What only Kafka can be asked. */
+export interface KafkaExtras {
+  /** Drops all records of a topic before these offsets, by partition; they are gone when it resolves. */
+  forget(topic: string, ends: readonly number[]): Promise<void>
+}
+
 const dayMs = 24 * 3_600_000
 const maxRecords = 10_000
 /** As the embedded log's: one contract. */
@@ -44,7 +50,7 @@ const unavailable = (error: unknown): PipelineError =>
  * size), the claim of a group in the metadata of its committed offset, fenced by the group's generation.
  * @throws LOG_UNAVAILABLE while no broker answers; CONFLICT when a topic is not as it must be, naming the command that helps.
  */
-export async function openKafkaEventLog(options: KafkaLogOptions): Promise<EventLog> {
+export async function openKafkaEventLog(options: KafkaLogOptions): Promise<EventLog & KafkaExtras> {
   const prefix = options.prefix ?? 'footfall.'
   const onProblem = options.onProblem ?? (() => undefined)
   const outOfRange = new Set<() => void>()
@@ -292,6 +298,17 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
     },
     tail,
     partitions,
+    async forget(topic, ends) {
+      const before = (await partitions(topic)).flatMap(({ partition, start, end }) => {
+        const offset = Math.min(end, ends[partition] ?? 0)
+        return offset > start ? [{ partition, offset: String(offset) }] : []
+      })
+      try {
+        if (before.length > 0) await admin.deleteTopicRecords({ topic: nameOf(topic), partitions: before })
+      } catch (error) {
+        throw unavailable(error)
+      }
+    },
     close: () => (closes ??= close()),
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { EmbeddedLogOptions } from './embedded.ts'
 import type { EventLog } from './event-log.ts'
-import type { KafkaLogOptions } from './kafka.ts'
+import type { KafkaExtras, KafkaLogOptions } from './kafka.ts'
 
 /** The directory that a `file:` URL names: `file:data/log` is relative to the working directory. */
 export function directoryOf(url: string): string {
@@ -52,6 +52,16 @@ export function kafkaOptions(
   }
 }
 
+/** Opens a log on Kafka as URL and environment say. @throws RangeError, LOG_UNAVAILABLE */
+export async function openSharedEventLog(
+  url: string,
+  options: KafkaConfig & Omit<KafkaLogOptions, 'brokers'>,
+): Promise<EventLog & KafkaExtras> {
+  const read = kafkaOptions(url, options)
+  const { openKafkaEventLog } = await import('./kafka.ts')
+  return openKafkaEventLog({ ...options, ...read })
+}
+
 /**
  * Opens the event log that a URL names; only its adapter is loaded.
  * @param url `file:PATH`, the embedded log, or `kafka://host:port,…`. @throws RangeError for a scheme without an adapter.
@@ -67,10 +77,7 @@ export async function openEventLog(
     const { openEmbeddedEventLog } = await import('./embedded.ts')
     return openEmbeddedEventLog({ ...options.file, directory: directoryOf(url) })
   }
-  if (url.startsWith('kafka:') && options.kafka) {
-    const { openKafkaEventLog } = await import('./kafka.ts')
-    return openKafkaEventLog({ ...options.kafka, ...kafkaOptions(url, options.kafka) })
-  }
+  if (url.startsWith('kafka:') && options.kafka) return openSharedEventLog(url, options.kafka)
   // The URL may carry a password: name its scheme only.
   throw new RangeError(`No event log for "${/^[a-z+]*/i.exec(url)?.[0]}:": EVENT_LOG_URL is file:PATH or kafka://HOST.`)
 }

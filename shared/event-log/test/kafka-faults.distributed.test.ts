@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 import kafkajs from 'kafkajs'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startKafka, type KafkaServers } from '../../../test/servers/kafka.ts'
-import type { EventLog } from '../src/event-log.ts'
+import { endsOf, type EventLog } from '../src/event-log.ts'
 import { openKafkaEventLog, type KafkaLogOptions } from '../src/kafka.ts'
 import { join, recordsOf, take, textsOf } from './contract.ts'
 
@@ -212,4 +212,18 @@ test('a group whose next record is gone is told so instead of going on elsewhere
     code: 'POSITION_DISAGREES',
   })
   expect(await consumer.position(0)).toEqual({ next: 1 })
+})
+
+test('forgets what lies before an offset of each partition, and nothing behind it', async () => {
+  newWorld()
+  const log = await openKafkaEventLog({ brokers: servers.brokers, prefix, partitions: { many: 4 } })
+  logs.push(log)
+  await log.append('many', recordsOf(Array.from({ length: 100 }, (_, index) => String(index))))
+  const ends = endsOf(await log.partitions('many'))
+  await log.append('many', recordsOf(['late']))
+  await log.forget('many', ends)
+  await log.forget('many', ends)
+  const kept = await log.partitions('many')
+  expect(kept.map(({ start }) => start)).toEqual(ends)
+  expect(textsOf(await take(log.tail('many', { from: 'start' }), 1))).toEqual(['late'])
 })

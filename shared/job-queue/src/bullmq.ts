@@ -432,7 +432,7 @@ export async function openBullJobQueue(options: BullJobQueueOptions): Promise<Jo
   const work = async <Payload>(
     queue: string,
     handler: JobHandler<Payload>,
-    { concurrency = 1 } = {},
+    { concurrency = 1, alone = false } = {},
   ): Promise<Worker> => {
     const stop = new AbortController()
     const running = new Set<Promise<void>>()
@@ -458,6 +458,7 @@ export async function openBullJobQueue(options: BullJobQueueOptions): Promise<Jo
       opened.on('error', report)
       try {
         await opened.waitUntilReady()
+        if (alone) await (await openQueue(queue)).setGlobalConcurrency(1)
         await opened.startStalledCheckTimer()
         return (bull = opened)
       } catch (error) {

@@ -309,7 +309,7 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
   const work = async <Payload>(
     queue: string,
     handler: JobHandler<Payload>,
-    { concurrency = 1 } = {},
+    { concurrency = 1, alone = false } = {},
   ): Promise<Worker> => {
     const stop = new AbortController()
     const worker = { queue, wake: new AbortController(), done: Promise.resolve(), stop }
@@ -323,7 +323,9 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
         const due = [...jobs.values()]
           .filter((job) => job.queue === queue && job.state === 'waiting' && job.runAt <= now() && !held.has(job.id))
           .sort((a, b) => a.runAt - b.runAt || a.createdAt - b.createdAt)
-        for (const job of due.slice(0, concurrency - running.size)) {
+        const isTaken = alone && [...jobs.values()].some((job) => job.queue === queue && held.has(job.id))
+        const most = alone ? (isTaken ? 0 : 1) : concurrency - running.size
+        for (const job of due.slice(0, most)) {
           held.add(job.id)
           const run: Promise<void> = runJob(job, handler as JobHandler, stop.signal).finally(() => {
             held.delete(job.id)
@@ -335,7 +337,7 @@ export async function openEmbeddedJobQueue(options: EmbeddedJobQueueOptions): Pr
         }
         if (stop.signal.aborted) break
         worker.wake = new AbortController()
-        if (due.length > 0 && running.size < concurrency) continue
+        if (due.length > 0 && most > 0 && running.size < concurrency) continue
         await wait(idleMs, worker.wake.signal)
       }
       await Promise.allSettled(running)

@@ -72,8 +72,15 @@ export interface Worker {
 export interface JobQueue {
   /** @throws JOB_QUEUE_UNAVAILABLE */
   enqueue(queue: string, payload: unknown, options?: EnqueueOptions): Promise<Job>
-  /** Runs the jobs of one queue, `concurrency` at a time (default 1). */
-  work<Payload>(queue: string, handler: JobHandler<Payload>, options?: { concurrency?: number }): Promise<Worker>
+  /**
+   * Runs the jobs of one queue, `concurrency` at a time (default 1).
+   * @param options.alone no two jobs of this queue at once, whoever works on it: all its workers have to say so.
+   */
+  work<Payload>(
+    queue: string,
+    handler: JobHandler<Payload>,
+    options?: { concurrency?: number; alone?: boolean },
+  ): Promise<Worker>
   status(id: string): Promise<Job | null>
   /** Newest first. */
   list(queue: string, limit?: number): Promise<Job[]>

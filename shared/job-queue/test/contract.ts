@@ -1,6 +1,6 @@
 import { PipelineError } from '@footfall/contracts/errors'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Job, JobQueue } from '../src/job-queue.ts'
+import type { Job, JobContext, JobQueue } from '../src/job-queue.ts'
 
 /** Opens a queue over the same data again; `crash` ends the one before without closing it. */
 export interface QueueUnderTest {
@@ -50,6 +50,21 @@ export function jobQueueContract(name: string, make: () => Promise<QueueUnderTes
       const { id } = await queue.enqueue('fails', null, { attempts: 3, backoffMs: 1 })
       expect(await ended(queue, id)).toMatchObject({ state: 'failed', attempt: 3, error: 'no luck' })
       expect(runs).toBe(3)
+    })
+
+    test('runs jobs that have to be alone one at a time, whoever works', async () => {
+      const { queue } = await start()
+      let running = 0
+      let most = 0
+      const handler = async (_job: Job, context: JobContext): Promise<void> => {
+        most = Math.max(most, ++running)
+        await context.progress({ done: 1, total: 1 })
+        running--
+      }
+      for (let worker = 0; worker < 3; worker++) await queue.work('alone', handler, { alone: true })
+      const jobs = await Promise.all(Array.from({ length: 12 }, (_, index) => queue.enqueue('alone', index)))
+      for (const { id } of jobs) expect(await ended(queue, id)).toMatchObject({ state: 'done' })
+      expect(most).toBe(1)
     })
 
     test('returns the same job for the same key, also when it is done', async () => {

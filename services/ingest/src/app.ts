@@ -8,7 +8,8 @@ import type { Metrics } from '@footfall/telemetry/metrics'
 import type { FastifyInstance } from 'fastify'
 import { createAgentClassifier } from '@footfall/enrichment/agent-classes'
 import { createPageCleaner } from '@footfall/enrichment/url-hygiene'
-import { createAddressReader } from './client-address.ts'
+import { createAddressReader } from '@footfall/http/client-address'
+import { healthRoutes } from '@footfall/http/health'
 import { createCountryFinder } from './countries.ts'
 import type { IngestParts, KeyOwner } from './delivery.ts'
 import { createRateLimiter } from './rate-limiter.ts'
@@ -152,14 +153,7 @@ export function createIngest(options: IngestOptions): Ingest {
         find: (id) => registry.deployments().find(({ deployment }) => deployment.id === id) ?? null,
         retentionMonths: config.RETENTION_MONTHS,
       })
-      scope.get('/healthz', async () => ({ status: 'ok' }))
-      scope.get('/readyz', async (_request, reply) => {
-        const reason = options.notReady()
-        return reason === null ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', reason })
-      })
-      scope.get('/metrics', async (_request, reply) =>
-        reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-      )
+      healthRoutes(scope, options)
     })
   }
 

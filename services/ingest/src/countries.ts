@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { Reader, type CountryResponse } from 'mmdb-lib'
 import type { Delivery } from './delivery.ts'
-import { ipv6Groups } from './ip-address.ts'
+import { ipv6Groups } from '@footfall/http/ip-address'
 
 /** Country of each IANA zone, as the platform's own locale data has them. */
 function readZones(): ReadonlyMap<string, string> {

@@ -1,4 +1,4 @@
-import { senderOf } from './ip-address.ts'
+import { senderOf } from '@footfall/http/ip-address'
 
 /** How long a quiet sender may save up: this many seconds of its rate may come at once. */
 const burstSeconds = 10

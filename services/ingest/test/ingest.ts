@@ -9,7 +9,7 @@ import { openRegistry, type Registry } from '@footfall/registry/registry'
 import { createLogger } from '@footfall/telemetry/logger'
 import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify from 'fastify'
-import { httpOptions } from '../src/http-options.ts'
+import { httpOptions } from '@footfall/http/http-options'
 import { createIngest, type Ingest, type IngestOptions } from '../src/app.ts'
 
 export const origin = 'https://app.example'

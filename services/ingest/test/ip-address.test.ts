@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { createAddressReader } from '../src/client-address.ts'
+import { createAddressReader } from '@footfall/http/client-address'
 import { networkOf } from '../src/countries.ts'
-import { ipv6Groups, plainAddress, senderOf } from '../src/ip-address.ts'
+import { ipv6Groups, plainAddress, senderOf } from '@footfall/http/ip-address'
 import { createRateLimiter } from '../src/rate-limiter.ts'
 
 test.each([

@@ -341,6 +341,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       runs.delete(partition)
       run?.abort.abort()
       await run?.done
+      positions.delete(partition)
     },
   })
 

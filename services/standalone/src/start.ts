@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,6 +31,7 @@ import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
 import { readAdminToken } from './admin-token.ts'
 import { ensureFirstApp } from './first-app.ts'
+import { writeServerFile } from './server-file.ts'
 
 export interface Standalone {
   readonly url: string
@@ -64,18 +65,6 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))
   return port
-}
-
-/** Tells the command line where the server is: its address and process, for those who may read the directory. */
-async function writeServerFile(file: string, facts: Record<string, unknown>): Promise<void> {
-  const handle = await open(`${file}.new`, 'w', 0o600)
-  try {
-    await handle.writeFile(`${JSON.stringify(facts)}\n`)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(`${file}.new`, file)
 }
 
 /**

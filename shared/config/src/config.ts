@@ -120,6 +120,11 @@ export const variables = {
     '1',
     'How many ingests share the traffic: each lets its part of the rate limits through.',
   ),
+  IMPORT_SECRETS_FILE: variable(
+    optionalText,
+    '',
+    'Secrets that make the ids of imported lines; default DATA_DIR/import-secrets.json. Console and jobs need the same.',
+  ),
   STORE_PORT: variable(
     wholeNumber(0, 65_535),
     '0',

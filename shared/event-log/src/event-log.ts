@@ -93,7 +93,7 @@ export interface EventLog {
    * @throws LOG_UNAVAILABLE, LOG_FULL: retryable; some records may be written.
    */
   append(topic: string, records: readonly LogRecord[]): Promise<AppendResult>
-  /** Joins a consumer group. A second consumer of the same group takes partitions from the first, and fences it there. */
+  /** Joins a consumer group of the topic. A second consumer of the same group takes partitions from the first, and fences it there. */
   consume(topic: string, group: string, handlers: ConsumerHandlers): Promise<LogConsumer>
   /** Reads a topic without a group, record by record, until aborted or closed. */
   tail(topic: string, options?: TailOptions): AsyncIterable<TailRecord>

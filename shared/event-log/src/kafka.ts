@@ -77,6 +77,14 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
   const consumers = new Set<GroupConsumer>()
   const closing = new AbortController()
 
+  let asking: Promise<unknown> = Promise.resolve()
+  /** One question after the other: this client mixes up the answers to two at once. */
+  const inTurn = <Result>(ask: () => Promise<Result>): Promise<Result> => {
+    const answer = asking.then(ask, ask)
+    asking = answer
+    return answer
+  }
+
   const nameOf = (topic: string): string => `${prefix}${topic}`
   const retentionOf = (topic: string): number | null => {
     const kept = topic === identityTopic ? null : options.retainMs?.[topic]
@@ -135,7 +143,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
   const partitions = async (topic: string): Promise<PartitionState[]> => {
     try {
       await partitionCount(topic)
-      const offsets = await admin.fetchTopicOffsets(nameOf(topic))
+      const offsets = await inTurn(() => admin.fetchTopicOffsets(nameOf(topic)))
       return offsets
         .map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }))
         .sort((a, b) => a.partition - b.partition)
@@ -152,7 +160,8 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
         kafka,
         admin,
         topic: nameOf(topic),
-        group: nameOf(group),
+        // A group is of one topic: members of a group that read different topics would be given each other's.
+        group: nameOf(`${group}.${topic}`),
         handlers,
         sessionTimeoutMs: options.sessionTimeoutMs ?? 30_000,
         partitions: () => partitions(topic),

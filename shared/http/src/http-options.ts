@@ -60,3 +60,8 @@ export function refuseWhileClosing(app: FastifyInstance): void {
     void reply.header('connection', 'close').header('retry-after', '5').code(known.status).send(known.toBody())
   })
 }
+
+/** Answers in our form where no route does; for an app without pages. */
+export function refuseUnknown(app: FastifyInstance): void {
+  app.setNotFoundHandler(async (_request, reply) => reply.code(404).send(new PipelineError('NOT_FOUND').toBody()))
+}

@@ -14,6 +14,7 @@ export interface Metrics {
   readonly deduplicated: Counter
   readonly lag: Gauge
   readonly logBytes: Gauge
+  readonly spooled: Gauge
   readonly storeRestarts: Gauge
   readonly ready: Gauge<'part'>
 }
@@ -68,6 +69,11 @@ export function createMetrics(): Metrics {
       registers,
     }),
     logBytes: new Gauge({ name: 'footfall_log_bytes', help: 'Bytes of the event log', registers }),
+    spooled: new Gauge({
+      name: 'footfall_spool_records',
+      help: 'Records on the disk of this ingest that are not in the log yet',
+      registers,
+    }),
     storeRestarts: new Gauge({
       name: 'footfall_store_restarts',
       help: 'Restarts of the embedded ClickHouse',

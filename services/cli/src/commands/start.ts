@@ -1,4 +1,5 @@
 import type { Config } from '@footfall/config/config'
+import { PipelineError } from '@footfall/contracts/errors'
 import { startStandalone, type Standalone } from '@footfall/standalone/start'
 import type { Command } from 'commander'
 
@@ -35,16 +36,21 @@ export async function runUntilStopped(running: Pick<Standalone, 'failed' | 'clos
   process.exit(code)
 }
 
-export function startCommand(program: Command, config: () => Config): void {
-  program
-    .command('start')
-    .description('run everything in this process, with embedded ClickHouse beside it')
-    .action(async () => {
-      const read = config()
-      const running = await startStandalone(read)
-      const token =
-        read.ADMIN_TOKEN === null ? `the token in ${read.adminTokenFile}` : 'the token that ADMIN_TOKEN holds'
-      console.log(`Footfall runs.
+const services = {
+  ingest: async (config: Config) => (await import('../services/ingest.ts')).startIngest(config),
+  consumer: async (config: Config) => (await import('../services/consumer.ts')).startConsumerService(config),
+  console: async (config: Config) => (await import('../services/console.ts')).startConsoleService(config),
+  jobs: async (config: Config) => (await import('../services/jobs.ts')).startJobsService(config),
+  'embedded-clickhouse': async (config: Config) =>
+    (await import('../services/embedded-clickhouse.ts')).startEmbeddedClickHouse(config),
+}
+type ServiceName = keyof typeof services
+const names = Object.keys(services) as ServiceName[]
+
+async function startAll(read: Config): Promise<void> {
+  const running = await startStandalone(read)
+  const token = read.ADMIN_TOKEN === null ? `the token in ${read.adminTokenFile}` : 'the token that ADMIN_TOKEN holds'
+  console.log(`Footfall runs.
 
   Console   ${running.publicUrl}
   Data      ${running.dataDirectory}
@@ -52,6 +58,33 @@ export function startCommand(program: Command, config: () => Config): void {
             (opens your first board; works once, within 15 minutes. Later: sign in with ${token})
 
 Stop with Ctrl-C.`)
+  await runUntilStopped(running)
+}
+
+export function startCommand(program: Command, config: () => Config): void {
+  program
+    .command('start')
+    .argument('[service]', `one service alone: ${names.join(', ')}; without: everything in this process`)
+    .option('--drain-only', 'ingest: hand on what the spool in DATA_DIR holds, then end')
+    .description(
+      'run everything in this process, with embedded ClickHouse beside it; or one service of a distributed installation',
+    )
+    .action(async (name: string | undefined, { drainOnly }: { drainOnly?: boolean }) => {
+      const read = config()
+      if (drainOnly === true && name !== 'ingest')
+        throw new PipelineError('INVALID_REQUEST', '--drain-only belongs to "footfall start ingest".')
+      if (name === undefined) return startAll(read)
+      if (!names.includes(name as ServiceName))
+        throw new PipelineError('INVALID_REQUEST', `There is no service "${name}"; there are ${names.join(', ')}.`)
+      if (drainOnly === true) {
+        const { drainSpool } = await import('../services/ingest.ts')
+        await drainSpool(read, (left) => console.log(`${left} events wait in the spool`))
+        console.log('The spool is empty.')
+        process.exit(0)
+      }
+      const running = await services[name as ServiceName](read)
+      console.log(`Footfall ${name} runs on ${running.url}`)
+      if ('signInLink' in running) console.log(`Sign in: ${(running as { signInLink(): string }).signInLink()}`)
       await runUntilStopped(running)
     })
 }

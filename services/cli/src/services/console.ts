@@ -1,0 +1,83 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '@footfall/config/config'
+import { registerConsole } from '@footfall/console/app'
+import { createSignInLinks } from '@footfall/console/sign-in-links'
+import { createUnconsumed } from '@footfall/console/unconsumed'
+import { createAddressReader } from '@footfall/http/client-address'
+import { healthRoutes } from '@footfall/http/health'
+import { senderOf } from '@footfall/http/ip-address'
+import { openJobQueue } from '@footfall/job-queue/open'
+import { createFeeds } from '@footfall/jobs/import/feed'
+import { registerJobRoutes } from '@footfall/jobs/routes'
+import { openRegistry } from '@footfall/registry/registry'
+import { readAdminToken } from '@footfall/standalone/admin-token'
+import { writeServerFile } from '@footfall/standalone/server-file'
+import { storedPositions } from '@footfall/store/positions'
+import { publicUrlOf, runService, type Service } from './frame.ts'
+import { consumedToEnds, importSecretsFile } from './job-parts.ts'
+import { checkJobQueueUrl, connectLog, connectStore } from './servers.ts'
+
+/** The web face and its API. Starts once log and job queue answer; the store may come and go. */
+export async function startConsoleService(
+  config: Config,
+): Promise<Service & { readonly publicUrl: string; signInLink(): string }> {
+  const signInLinks = createSignInLinks({ now: Date.now, ttlMs: 15 * 60_000 })
+  let publicUrl = (): string => config.PUBLIC_URL
+  const service = await runService(config, async (frame, app) => {
+    const { logger, metrics } = frame
+    healthRoutes(app, { metrics, notReady: frame.notReady })
+    const adminToken = await readAdminToken(config.ADMIN_TOKEN, config.adminTokenFile)
+    const store = connectStore(config)
+    frame.onClose(() => store.close())
+    const queue = await frame.persist('the job queue', () =>
+      openJobQueue(checkJobQueueUrl(config), { onProblem: (problem) => logger.error(problem) }),
+    )
+    frame.onClose(() => queue.close())
+    const log = await frame.persist('the log', () => connectLog(frame))
+    frame.onClose(() => log.close())
+    const registry = await openRegistry({
+      log,
+      snapshotFile: join(config.dataDirectory, 'registry.json'),
+      onProblem: (problem) => logger.error(problem),
+    })
+    frame.onClose(() => registry.close())
+    publicUrl = () => publicUrlOf(config, app)
+    const unconsumed = createUnconsumed(log, () => storedPositions(store, log.logId))
+    const clientOf = createAddressReader(config.TRUSTED_PROXIES)
+    const { authorise } = await registerConsole(app, {
+      store,
+      registry,
+      log,
+      queue,
+      config: { publicUrl, adminToken: () => adminToken, dataDirectory: config.dataDirectory },
+      ledgerExtras: async (deployment) => ({ ...(await unconsumed.look(deployment)), spooled: 0 }),
+      problem: () => null,
+      addressOf: (request) => senderOf(clientOf(request).address),
+      now: Date.now,
+      signInLinks,
+    })
+    const feeds = createFeeds({
+      log,
+      store,
+      consumedTo: consumedToEnds(store, log.logId),
+      findDeployment: (id) => registry.deployment(id),
+      secretsFile: importSecretsFile(config),
+      now: Date.now,
+    })
+    await registerJobRoutes(app, { queue, authorise, feeds, senderShare: () => ({ share: 0, of: 0 }) })
+    const file = join(config.dataDirectory, 'server.json')
+    frame.onClose(() => rm(file, { force: true }))
+    return async () => {
+      const url = publicUrlOf({ ...config, PUBLIC_URL: '' }, app)
+      await writeServerFile(file, { pid: process.pid, url, publicUrl: publicUrl() })
+    }
+  })
+  return {
+    ...service,
+    get publicUrl() {
+      return publicUrl()
+    },
+    signInLink: () => `${publicUrl()}/sign-in/${signInLinks.issue()}`,
+  }
+}

@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import type { Config } from '@footfall/config/config'
+import { findRoot } from '@footfall/config/root'
+import { topics } from '@footfall/contracts/event'
+import { startConsumer } from '@footfall/consumer/consume'
+import { startRefusalConsumer } from '@footfall/consumer/consume-refusals'
+import { healthRoutes } from '@footfall/http/health'
+import { refuseUnknown } from '@footfall/http/http-options'
+import { migrate } from '@footfall/store/migrate'
+import { runService, type Service } from './frame.ts'
+import { connectLog, connectStore } from './servers.ts'
+
+/** Takes events from the log into the store; several share the partitions out. */
+export async function startConsumerService(config: Config): Promise<Service> {
+  return runService(config, async (frame, app) => {
+    const { logger, metrics } = frame
+    refuseUnknown(app)
+    healthRoutes(app, { metrics, notReady: frame.notReady })
+    const store = connectStore(config)
+    frame.onClose(() => store.close())
+    return async () => {
+      const log = await frame.persist('the log', () => connectLog(frame))
+      frame.onClose(() => log.close())
+      await frame.persist('the store', () => migrate(store, join(findRoot(), 'shared/store/migrations')))
+      const consumer = await frame.persist('the log', () =>
+        startConsumer({
+          log,
+          store,
+          logger,
+          metrics,
+          limits: {
+            maxRecords: config.BATCH_MAX_RECORDS,
+            maxBytes: config.BATCH_MAX_BYTES,
+            flushIntervalMs: config.FLUSH_INTERVAL_MS,
+          },
+        }),
+      )
+      frame.onClose(() => consumer.close())
+      consumer.done.catch((error: Error) => frame.fail(error))
+      const refusals = await frame.persist('the log', () => startRefusalConsumer({ log, store, logger }))
+      frame.onClose(() => refusals.close())
+      frame.everySecond('lag', async () => {
+        const positions = consumer.positions()
+        const lag = (await log.partitions(topics.events)).reduce(
+          (sum, { partition, end }) => sum + Math.max(0, end - (positions.get(partition) ?? end)),
+          0,
+        )
+        metrics.lag.set(lag)
+      })
+    }
+  })
+}

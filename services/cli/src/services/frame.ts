@@ -1,0 +1,140 @@
+import type { AddressInfo } from 'node:net'
+import { mkdir } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '@footfall/config/config'
+import { isPipelineError } from '@footfall/contracts/errors'
+import { httpOptions, refuseWhileClosing } from '@footfall/http/http-options'
+import { createLogger, type Logger } from '@footfall/telemetry/logger'
+import { createMetrics, type Metrics } from '@footfall/telemetry/metrics'
+import fastify, { type FastifyInstance } from 'fastify'
+
+/** A service that runs in a process of its own. */
+export interface Service {
+  readonly url: string
+  /** Resolves with the reason when the process has to end: whatever supervises it starts it again. */
+  readonly failed: Promise<Error>
+  close(): Promise<void>
+}
+
+/** What every service is started with. */
+export interface Frame {
+  readonly config: Config
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Aborted once the service closes. */
+  readonly signal: AbortSignal
+  /** Closes what was opened, last first. */
+  onClose(closer: () => Promise<unknown>): void
+  /** Ends the process with a reason. */
+  fail(error: Error): void
+  /** Repeats what a server that is away refuses, until it works or the service closes. */
+  persist<Result>(what: string, work: () => Promise<Result>): Promise<Result>
+  /** Repeats work every second; what fails is tried again by the next. */
+  everySecond(what: string, work: () => Promise<unknown>): void
+  /** Why the service cannot do its work now; null when it can. Told by `/readyz`. */
+  readonly notReady: () => string | null
+}
+
+const firstRetryMs = 250
+const lastRetryMs = 5_000
+
+export const newApp = (): FastifyInstance => {
+  const app: FastifyInstance = fastify({
+    ...httpOptions(),
+    logger: false,
+    bodyLimit: 1024 * 1024,
+    forceCloseConnections: 'idle',
+    exposeHeadRoutes: true,
+  })
+  refuseWhileClosing(app)
+  return app
+}
+
+/** The address that browsers use. */
+export function publicUrlOf(config: Config, app: FastifyInstance): string {
+  if (config.PUBLIC_URL) return config.PUBLIC_URL
+  const { port } = app.server.address() as AddressInfo
+  const host = config.HOST === '0.0.0.0' || config.HOST === '::' ? 'localhost' : config.HOST
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/**
+ * Starts a service: `prepare` adds its routes, before it listens; what it returns runs behind them, and the service is
+ * ready once that has come to its end. So a service answers `/healthz` while the servers it needs are away.
+ */
+export async function runService(
+  config: Config,
+  prepare: (frame: Frame, app: FastifyInstance) => Promise<(() => Promise<void>) | null>,
+): Promise<Service> {
+  const logger = createLogger(config.LOG_LEVEL)
+  const metrics = createMetrics()
+  const closing = new AbortController()
+  const closers: (() => Promise<unknown>)[] = []
+  let fail: (error: Error) => void = () => undefined
+  const failed = new Promise<Error>((resolve) => (fail = resolve))
+  let waitsFor: string | null = 'The service is starting.'
+  metrics.ready.set({ part: 'service' }, 0)
+  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 })
+
+  const frame: Frame = {
+    config,
+    logger,
+    metrics,
+    signal: closing.signal,
+    onClose: (closer) => void closers.push(closer),
+    fail(error) {
+      logger.fatal({ err: error.message, code: isPipelineError(error) ? error.code : undefined }, 'the service ends')
+      fail(error)
+    },
+    async persist(what, work) {
+      for (let delay = firstRetryMs; ; delay = Math.min(lastRetryMs, delay * 2)) {
+        try {
+          return await work()
+        } catch (error) {
+          if (!isPipelineError(error) || !error.retryable || closing.signal.aborted) throw error
+          waitsFor = `${what}: ${error.message}`
+          logger.warn({ code: error.code, err: error.message, retryMs: delay }, `${what} waits`)
+          await sleep(delay, undefined, { signal: closing.signal })
+        }
+      }
+    },
+    everySecond(what, work) {
+      let isRunning = false
+      const timer = setInterval(() => {
+        if (isRunning) return
+        isRunning = true
+        work()
+          .catch((error: unknown) => logger.debug({ err: error }, what))
+          .finally(() => (isRunning = false))
+      }, 1_000)
+      closers.push(async () => clearInterval(timer))
+    },
+    notReady: () => (closing.signal.aborted ? 'stopping' : waitsFor),
+  }
+  const close = async (): Promise<void> => {
+    closing.abort()
+    for (const closer of closers.splice(0).reverse())
+      await closer().catch((error: unknown) => logger.error({ err: error }, 'closing'))
+  }
+  const isReady = (): void => {
+    waitsFor = null
+    metrics.ready.set({ part: 'service' }, 1)
+  }
+
+  try {
+    const app = newApp()
+    const run = await prepare(frame, app)
+    await app.listen({ host: config.HOST, port: config.PORT })
+    closers.push(() => app.close())
+    if (run === null) isReady()
+    else
+      run().then(isReady, (error: Error) => {
+        if (!closing.signal.aborted) frame.fail(error)
+      })
+    const { port } = app.server.address() as AddressInfo
+    return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${port}`, failed, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

@@ -1,0 +1,102 @@
+import { join } from 'node:path'
+import type { Config } from '@footfall/config/config'
+import { findRoot } from '@footfall/config/root'
+import { PipelineError } from '@footfall/contracts/errors'
+import { topics } from '@footfall/contracts/event'
+import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { openSpoolingEventLog } from '@footfall/event-log/spooling'
+import { createIngest } from '@footfall/ingest/app'
+import { readSdk } from '@footfall/ingest/routes/sdk'
+import { refuseUnknown } from '@footfall/http/http-options'
+import { openRegistry } from '@footfall/registry/registry'
+import { runService, type Frame, type Service } from './frame.ts'
+import { connectLog } from './servers.ts'
+
+/** The log before a spool in the data directory. */
+async function openLog(frame: Frame) {
+  const { config, logger } = frame
+  const spool = await openEmbeddedEventLog({
+    directory: join(config.dataDirectory, 'spool'),
+    maxBytes: config.LOG_MAX_BYTES,
+    retentionMs: 0,
+  })
+  void spool.failed.then((error) => frame.fail(error))
+  const log = openSpoolingEventLog({
+    connect: () => connectLog(frame),
+    spool,
+    topics: [topics.events],
+    onProblem: (problem) => logger.error(problem),
+  })
+  frame.onClose(() => log.close())
+  return log
+}
+
+/** Takes beacons to the log; goes on from its own disk while Kafka is away, or the store. */
+export async function startIngest(config: Config): Promise<Service> {
+  if (config.INGEST_INSTANCES > 1 && config.SALT_REDIS_URL === '')
+    throw new PipelineError(
+      'INVALID_REQUEST',
+      'SALT_REDIS_URL: several ingests need a Redis to share their salts, or they count every visitor once each.',
+    )
+  return runService(config, async (frame, app) => {
+    const { logger, metrics } = frame
+    const log = await openLog(frame)
+    const registry = await openRegistry({
+      log,
+      snapshotFile: join(config.dataDirectory, 'registry.json'),
+      onProblem: (problem) => logger.error(problem),
+    })
+    frame.onClose(() => registry.close())
+    const { openSharedSalts } = await import('@footfall/ingest/shared-salts')
+    const sharedSalts =
+      config.SALT_REDIS_URL === ''
+        ? undefined
+        : openSharedSalts(config.SALT_REDIS_URL, { onProblem: (problem) => logger.error(problem) })
+    if (sharedSalts) frame.onClose(() => sharedSalts.close())
+    const share = (limit: number): number => Math.max(1, Math.ceil(limit / config.INGEST_INSTANCES))
+    const ingest = createIngest({
+      log,
+      registry,
+      metrics,
+      logger,
+      sdk: readSdk(findRoot()),
+      saltsFile: join(config.dataDirectory, 'salts.json'),
+      sharedSalts,
+      config: {
+        ...config,
+        RATE_LIMIT_PER_KEY: share(config.RATE_LIMIT_PER_KEY),
+        RATE_LIMIT_PER_ADDRESS: share(config.RATE_LIMIT_PER_ADDRESS),
+      },
+      notReady: frame.notReady,
+    })
+    refuseUnknown(app)
+    await ingest.register(app)
+    // A Redis that keeps salts on its disk is refused before the first event.
+    await ingest.tick()
+    frame.onClose(() => ingest.tick())
+    frame.everySecond('upkeep of ingest', async () => {
+      await ingest.tick()
+      metrics.spooled.set(await log.spooled())
+    })
+    return null
+  })
+}
+
+/** Hands on what the spool of a data directory holds, and ends: for a machine that is gone, or goes. */
+export async function drainSpool(config: Config, tell: (left: number) => void): Promise<void> {
+  const service = await runService({ ...config, PORT: 0 }, async (frame) => {
+    const log = await openLog(frame)
+    frame.everySecond('progress', async () => tell(await log.spooled()))
+    return () => log.drained()
+  })
+  await new Promise<void>((resolve, reject) => {
+    void service.failed.then(reject)
+    const look = async (): Promise<void> => {
+      const { status } = await fetch(`${service.url}/readyz`)
+      if (status === 200) resolve()
+      else setTimeout(() => void look().catch(reject), 200)
+    }
+    look().catch(reject)
+  })
+  await service.close()
+}

@@ -1,0 +1,53 @@
+import type { Config } from '@footfall/config/config'
+import { PipelineError } from '@footfall/contracts/errors'
+import { topics } from '@footfall/contracts/event'
+import type { EventLog } from '@footfall/event-log'
+import type { KafkaExtras } from '@footfall/event-log/kafka'
+import { openSharedEventLog } from '@footfall/event-log/open'
+import { openStore, type Store } from '@footfall/store/open'
+import type { Frame } from './frame.ts'
+
+const hourMs = 3600_000
+
+const needs = (name: string, form: string): PipelineError =>
+  new PipelineError(
+    'INVALID_REQUEST',
+    `${name}: a service that runs alone needs ${form}; "footfall start" without a name runs everything in one process.`,
+  )
+
+/** Connects to the log that all services share. @throws LOG_UNAVAILABLE; INVALID_REQUEST when it is a directory. */
+export async function connectLog({
+  config,
+  logger,
+}: Pick<Frame, 'config' | 'logger'>): Promise<EventLog & KafkaExtras> {
+  if (!config.eventLogUrl.startsWith('kafka:')) throw needs('EVENT_LOG_URL', 'kafka://host:port,host:port')
+  return openSharedEventLog(config.eventLogUrl, {
+    ...config,
+    partitions: { [topics.events]: config.KAFKA_PARTITIONS, [topics.registry]: 1, [topics.refusals]: 1 },
+    retainMs: {
+      [topics.events]: config.KAFKA_RETENTION_HOURS * hourMs,
+      [topics.registry]: null,
+      [topics.refusals]: 7 * 24 * hourMs,
+    },
+    onProblem: (problem) => logger.error(problem),
+  })
+}
+
+/** The store that all services share. @throws INVALID_REQUEST when it is a directory. */
+export function connectStore(config: Config): Store {
+  if (!/^https?:/.test(config.storeUrl)) throw needs('STORE_URL', 'http://user@host:8123/footfall')
+  const url = new URL(config.storeUrl)
+  const database = url.pathname.replace(/^\//, '')
+  return openStore({
+    url: url.origin,
+    user: decodeURIComponent(url.username) || 'default',
+    password: decodeURIComponent(url.password) || (config.STORE_PASSWORD ?? ''),
+    ...(database === '' ? {} : { database }),
+  })
+}
+
+/** The queue that all services share. @throws INVALID_REQUEST when it is a directory. */
+export function checkJobQueueUrl({ jobQueueUrl }: Config): string {
+  if (!/^rediss?:/.test(jobQueueUrl)) throw needs('JOB_QUEUE_URL', 'redis://host:6379')
+  return jobQueueUrl
+}

@@ -26,6 +26,7 @@ const entries = {
   'accept-server': 'bench/accept-server.ts',
   'engine-process': 'bench/engine-process.ts',
   'ledger-check': 'test/ledger/main.ts',
+  'distributed-ledger-check': 'test/ledger/distributed-main.ts',
   'grafana-boards': 'dashboards/src/grafana/main.ts',
 }
 const present = Object.entries(entries).filter(([, file]) => existsSync(join(root, file)))

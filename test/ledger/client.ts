@@ -8,7 +8,8 @@ export interface Target {
 }
 
 export interface ClientOptions {
-  readonly url: string
+  /** Where events may go: each try to one of them. */
+  readonly urls: readonly string[]
   readonly targets: readonly Target[]
   /** Origin and host of the pages. */
   readonly origin: string
@@ -55,7 +56,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
  * they were acknowledged, some are invalid, late, of days gone by, or carry an id that another deployment has used.
  */
 export function startClient(options: ClientOptions): Client {
-  const { url, targets, origin, journal, random, eventsPerRequest } = options
+  const { urls, targets, origin, journal, random, eventsPerRequest } = options
   const host = new URL(origin).host
   const counts: ClientCounts = { events: 0, hung: 0, held: 0, answers: {} }
   const underWay = new Set<Promise<void>>()
@@ -149,6 +150,7 @@ export function startClient(options: ClientOptions): Client {
     let status: number
     let text: string
     try {
+      const url = urls[Math.floor(random() * urls.length)]!
       const response = await fetch(`${url}/v1/events`, {
         method: 'POST',
         body,

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runMatrix } from './matrix.ts'
+import { printResult } from './print-result.ts'
 
 const { values } = parseArgs({
   options: {
@@ -32,32 +33,5 @@ const result = await runMatrix({
 })
 if (values.json) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
 
-console.table(
-  result.phases.map(({ phase, injections, seconds, report: { faults, known } }) => ({
-    phase,
-    injections,
-    seconds,
-    acked: known.acked,
-    lost: faults.lost,
-    duplicated: faults.duplicated,
-    swapped: faults.swapped,
-    foreign: faults.foreign + faults.rejectedFound,
-    folds: faults.foldDifferences + faults.dayDifferences,
-    ledger: faults.ledgerDifference + faults.ledgerGaps,
-  })),
-)
-for (const [message, times] of Object.entries(result.messages))
-  console.log(`      ${times} × the process said: ${message}`)
-const last = result.phases.at(-1)?.report.known
-if (last) {
-  console.log(
-    `${last.acked} acknowledged, ${last.rejected} refused, ${last.unknownStored + last.unknownAbsent} unanswered (${last.unknownStored} of them stored), ` +
-      `${last.failed} late, ${last.deduplicated} second copies, ${last.cleanDays} folded days.`,
-  )
-}
-console.log(
-  result.clean
-    ? 'Every acknowledged event is there exactly once; folds and ledger are what the events say.'
-    : `WRONG (seed ${values.seed}): ${result.stoppedBy}`,
-)
+printResult(result, 'the process')
 process.exitCode = result.clean ? 0 : 1

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { dirtyDays } from '@footfall/store/fold'
 import { checkLedger, faultsOf, type Report } from './check.ts'
 import { drained, until, type Bench, type Facts } from './bench.ts'
-import { startClient, type Client, type Target } from './client.ts'
+import { startClient, type Client } from './client.ts'
 import { fillDisk } from './fill-disk.ts'
 import { findPort, footfallProcess } from './footfall-process.ts'
 import { openJournal, readJournal } from './journal.ts'
 import { drain, killMain, killStore } from './kills.ts'
+import { catalogue, documented, origin, targets } from './programme.ts'
 import { seeded } from './random.ts'
 import { restoreBackup, restoreMoments } from './restore.ts'
 
@@ -41,36 +42,7 @@ export interface MatrixResult {
   readonly clean: boolean
 }
 
-const origin = 'https://ledger.example'
-const targets: readonly (Target & { readonly timeZone: string })[] = [
-  {
-    deployment: 'ledger-helsinki',
-    key: 'pk_ledger_helsinki',
-    timeZone: 'Europe/Helsinki',
-  },
-  {
-    deployment: 'ledger-los-angeles',
-    key: 'pk_ledger_los_angeles',
-    timeZone: 'America/Los_Angeles',
-  },
-]
-const catalogue = {
-  organisations: [{ id: 'ledger', name: 'Ledger', type: 'test', country: 'FI' }],
-  apps: [{ id: 'ledger', name: 'Ledger' }],
-  deployments: targets.map(({ deployment, key, timeZone }) => ({
-    id: deployment,
-    app: 'ledger',
-    organisation: 'ledger',
-    time_zone: timeZone,
-    origins: [origin],
-    mode: 'exempt',
-    keys: [key],
-  })),
-}
-/** What a sender may be told; everything else is a fault. 403 is for the strangers among the senders. */
-const documented = new Set(['202', '403', '429', '503', 'none'])
-
-const print = (facts: Facts): string =>
+export const print = (facts: Facts): string =>
   Object.entries(facts)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ')
@@ -101,7 +73,7 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixResult> {
     say,
     load(requestsPerSecond = 120) {
       const client = startClient({
-        url: footfall.url,
+        urls: [footfall.url],
         targets,
         origin,
         journal,

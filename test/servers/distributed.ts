@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { execFileSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ready, startService, type RunningService } from './footfall.ts'
+import { ready, startService, type RunningService, type ServiceName } from './footfall.ts'
 import { startKafka, type KafkaServers } from './kafka.ts'
+import { httpAnswers, startLossyProxy, type LossyProxy } from './lossy-proxy.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 
 /** A distributed installation on loopback: three brokers, two Redis, and every service in processes of its own. */
@@ -20,11 +21,18 @@ export interface Installation {
   readonly console: RunningService
   /** What every service is started with. */
   readonly environment: Readonly<Record<string, string>>
+  /** Between the consumers and the store: loses answers to inserts. */
+  readonly storeProxy: LossyProxy
+  /** Starts one more service, which `close` ends. */
+  readonly start: (service: ServiceName, name: string) => Promise<RunningService>
   /** kill -9 of the engine; its supervisor starts it again. */
   killStore(): void
   close(): Promise<void>
 }
 
+/** Kinds of request, as the protocol numbers them. */
+const produce = 0
+const offsetCommit = 8
 const storePassword = 'distributed-store'
 
 /** @param options.environment over what every service gets. */
@@ -42,7 +50,7 @@ export async function startInstallation(options: {
   }
   try {
     const [kafka, jobRedis, saltRedis] = await Promise.all([
-      startKafka(),
+      startKafka({ losing: [produce, offsetCommit] }),
       startRedis({}),
       startRedis({ appendonly: 'no', save: '' }),
     ])
@@ -72,7 +80,13 @@ export async function startInstallation(options: {
     const store = await start('embedded-clickhouse', 'store', base)
     const storeUrl = `http://default:${storePassword}@${new URL(store.url).host}/footfall`
     const environment = { ...base, STORE_URL: storeUrl }
-    const consumers = await Promise.all([1, 2].map((number) => start('consumer', `consumer-${number}`, environment)))
+    const storeProxy = await startLossyProxy(Number(new URL(store.url).port), httpAnswers('INSERT'))
+    closers.push(() => storeProxy.close())
+    const forConsumers = {
+      ...environment,
+      STORE_URL: storeUrl.replace(new URL(store.url).port, String(storeProxy.port)),
+    }
+    const consumers = await Promise.all([1, 2].map((number) => start('consumer', `consumer-${number}`, forConsumers)))
     const console = await start('console', 'console', environment)
     const ingests = await Promise.all([1, 2].map((number) => start('ingest', `ingest-${number}`, environment)))
     const jobs = await Promise.all([1, 2].map((number) => start('jobs', `jobs-${number}`, environment)))
@@ -89,6 +103,8 @@ export async function startInstallation(options: {
       jobs,
       console,
       environment,
+      storeProxy,
+      start: (service, name) => start(service, name, service === 'consumer' ? forConsumers : environment),
       killStore: () => void execFileSync('pkill', ['-KILL', '-P', String(store.pid())]),
       close,
     }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findRoot } from '@footfall/config/root'
 import kafkajs from 'kafkajs'
+import { kafkaAnswers, startLossyProxy, type LossyProxy } from './lossy-proxy.ts'
 
 /** Real brokers on loopback: KRaft, each one broker and controller, as Apache ships them. */
 export interface KafkaServers {
@@ -19,6 +20,10 @@ export interface KafkaServers {
   /** Starts a broker again on what it had written. */
   start(broker: number): Promise<void>
   signal(broker: number, signal: NodeJS.Signals): void
+  /** Each broker's proxy, where there is one. */
+  readonly proxies: readonly LossyProxy[]
+  /** Resolves when every partition has all its copies again. */
+  inSync(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -60,17 +65,25 @@ const clusterId = 'Zm9vdGZhbGwtdGVzdHMtMQ'
 
 /**
  * Starts brokers in a temporary directory.
+ * @param options.losing clients reach every broker through a proxy that can lose answers to these kinds of request.
  * @param options.brokers default 3, with a replication factor of 3 and `min.insync.replicas` 2.
  */
-export async function startKafka(options: { brokers?: number } = {}): Promise<KafkaServers> {
+export async function startKafka(
+  options: { brokers?: number; losing?: readonly number[] } = {},
+): Promise<KafkaServers> {
   const count = options.brokers ?? 3
   const jars = fetchJars()
   const directory = mkdtempSync(join(tmpdir(), 'footfall-kafka-'))
-  const ports = await freePorts(2 * count)
+  const ports = await freePorts(3 * count)
   const ids = Array.from({ length: count }, (_, index) => index + 1)
   const clientPort = (id: number): number => ports[id - 1]!
   const controllerPort = (id: number): number => ports[count + id - 1]!
-  const brokers = ids.map((id) => `127.0.0.1:${clientPort(id)}`)
+  const brokerPort = (id: number): number => ports[2 * count + id - 1]!
+  const proxies = options.losing
+    ? await Promise.all(ids.map((id) => startLossyProxy(clientPort(id), kafkaAnswers(options.losing!))))
+    : []
+  const advertisedPort = (id: number): number => proxies[id - 1]?.port ?? clientPort(id)
+  const brokers = ids.map((id) => `127.0.0.1:${advertisedPort(id)}`)
   const children = new Map<number, ChildProcess>()
 
   writeFileSync(
@@ -82,10 +95,11 @@ export async function startKafka(options: { brokers?: number } = {}): Promise<Ka
       'process.roles': 'broker,controller',
       'node.id': id,
       'controller.quorum.voters': ids.map((voter) => `${voter}@127.0.0.1:${controllerPort(voter)}`).join(','),
-      listeners: `PLAINTEXT://127.0.0.1:${clientPort(id)},CONTROLLER://127.0.0.1:${controllerPort(id)}`,
-      'advertised.listeners': `PLAINTEXT://127.0.0.1:${clientPort(id)}`,
+      listeners: `PLAINTEXT://127.0.0.1:${clientPort(id)},BROKER://127.0.0.1:${brokerPort(id)},CONTROLLER://127.0.0.1:${controllerPort(id)}`,
+      'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertisedPort(id)},BROKER://127.0.0.1:${brokerPort(id)}`,
+      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT',
       'controller.listener.names': 'CONTROLLER',
-      'inter.broker.listener.name': 'PLAINTEXT',
+      'inter.broker.listener.name': 'BROKER',
       'log.dirs': join(directory, `broker-${id}`),
       'auto.create.topics.enable': false,
       'default.replication.factor': Math.min(3, count),
@@ -166,6 +180,22 @@ export async function startKafka(options: { brokers?: number } = {}): Promise<Ka
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
+  const inSync = async (): Promise<void> => {
+    const admin = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING }).admin()
+    await admin.connect()
+    try {
+      for (;;) {
+        const { topics } = await admin.fetchTopicMetadata()
+        const isWhole = topics.every(({ partitions }) =>
+          partitions.every(({ isr, replicas }) => isr.length === replicas.length),
+        )
+        if (isWhole) return
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    } finally {
+      await admin.disconnect()
+    }
+  }
   const ended = (child: ChildProcess): Promise<void> =>
     new Promise((resolve) =>
       child.exitCode === null && child.signalCode === null ? child.once('exit', () => resolve()) : resolve(),
@@ -181,7 +211,9 @@ export async function startKafka(options: { brokers?: number } = {}): Promise<Ka
   return {
     url: `kafka://${brokers.join(',')}`,
     brokers,
+    proxies,
     ready,
+    inSync,
     async kill(id) {
       const child = children.get(id)
       if (!child) return
@@ -200,6 +232,7 @@ export async function startKafka(options: { brokers?: number } = {}): Promise<Ka
       const all = [...children.values()]
       endAll()
       await Promise.all(all.map(ended))
+      await Promise.all(proxies.map((proxy) => proxy.close()))
       rmSync(directory, { recursive: true, force: true })
     },
   }

@@ -102,6 +102,11 @@ export const variables = {
     '168',
     'Hours that Kafka keeps events, consumed or not: longer than any outage of the store.',
   ),
+  KAFKA_SESSION_TIMEOUT_MS: variable(
+    wholeNumber(1_000, 300_000),
+    '30000',
+    'Milliseconds without a sign of life after which a consumer is given up and its partitions go to others.',
+  ),
   KAFKA_TLS: variable(flag, 'false', 'true: connections to Kafka are encrypted.'),
   KAFKA_CA_FILE: variable(
     optionalText,

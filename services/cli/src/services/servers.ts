@@ -29,6 +29,7 @@ export async function connectLog({
       [topics.registry]: null,
       [topics.refusals]: 7 * 24 * hourMs,
     },
+    sessionTimeoutMs: config.KAFKA_SESSION_TIMEOUT_MS,
     onProblem: (problem) => logger.error(problem),
   })
 }

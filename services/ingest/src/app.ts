@@ -66,8 +66,10 @@ export interface IngestOptions {
 export interface Ingest {
   /** Adds the routes to an app; hooks and parsers stay within. */
   register(app: FastifyInstance): Promise<void>
-  /** Turns the salts and hands refusals over; called every second by the owner, and once at close. */
+  /** Turns the salts; called every second by the owner. */
   tick(): Promise<void>
+  /** Hands what was refused to the log; called every second by the owner, and once at close. A log that is away holds up nothing else. */
+  handOver(): Promise<void>
   readonly senders: SenderShare
 }
 
@@ -166,6 +168,8 @@ export function createIngest(options: IngestOptions): Ingest {
         await options.sharedSalts.exchange(salts, saltedDeployments(now()))
         tryToTurnSalts()
       }
+    },
+    async handOver() {
       const counted = refusals.drain()
       while (counted.length > 0) {
         const records = counted.slice(0, refusalsPerAppend)

@@ -326,10 +326,10 @@ test('refusals that a full log could not take are counted once it can', async ()
   }))
   try {
     await own.post(makeBody([7, 7, 7]))
-    await own.ingest.tick()
+    await own.ingest.handOver()
     await own.post(makeBody([7]))
     full = false
-    await own.ingest.tick()
+    await own.ingest.handOver()
     const refused = (await own.refusals()).filter(({ deployment }) => deployment === 'app')
     expect(refused.reduce((sum, { count }) => sum + count, 0)).toBe(4)
   } finally {
@@ -413,7 +413,7 @@ describe('beside the beacon', () => {
 
   test('refusals are kept as counts on a topic of their own, without what was sent', async () => {
     await ingest.post(makeBody([makeEvent({ id: 'CANARY' })]))
-    await ingest.ingest.tick()
+    await ingest.ingest.handOver()
     const text = JSON.stringify(await ingest.refusals())
     expect(text).toContain('invalid_event')
     expect(text).not.toContain('CANARY')

@@ -213,13 +213,14 @@ export async function startStandalone(
     await app.listen({ host: config.HOST, port: config.PORT })
     closers.push(async () => {
       await app.close()
-      await ingest.tick()
+      await ingest.handOver()
     })
     const url = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${(app.server.address() as AddressInfo).port}`
     await ensureFirstApp(registry, { publicUrl: publicUrlOf(), demo: options.demo === true })
 
     const ticking = setInterval(() => {
       ingest.tick().catch((error: unknown) => logger.error({ err: error }, 'upkeep of ingest'))
+      ingest.handOver().catch((error: unknown) => logger.error({ err: error }, 'refusals'))
       unconsumed.count().then(
         (records) => metrics.lag.set(records),
         () => undefined,

@@ -1,7 +1,10 @@
 import { PipelineError } from '@footfall/contracts/errors'
 import type { Admin, Consumer, Kafka } from 'kafkajs'
+import { mendStop } from './kafkajs-stop.ts'
 import { within } from './within.ts'
 import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from './event-log.ts'
+
+mendStop()
 
 /** Bytes of records that one fetch brings for a partition. */
 const fetchBytes = 4 * 1024 * 1024

@@ -5,12 +5,15 @@ import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { openSpoolingEventLog } from '@footfall/event-log/spooling'
+import { within } from '@footfall/event-log/within'
 import { createIngest } from '@footfall/ingest/app'
 import { readSdk } from '@footfall/ingest/routes/sdk'
 import { refuseUnknown } from '@footfall/http/http-options'
 import { openRegistry } from '@footfall/registry/registry'
 import { runService, type Frame, type Service } from './frame.ts'
 import { connectLog } from './servers.ts'
+
+const handOverMs = 2_000
 
 /** The log before a spool in the data directory. */
 async function openLog(frame: Frame) {
@@ -73,7 +76,9 @@ export async function startIngest(config: Config): Promise<Service> {
     await ingest.register(app)
     // A Redis that keeps salts on its disk is refused before the first event.
     await ingest.tick()
-    frame.onClose(() => ingest.tick())
+    // Refusals are no part of the ledger: a log that is away holds up no stop.
+    frame.onClose(() => within(handOverMs, ingest.handOver()))
+    frame.everySecond('refusals', () => ingest.handOver())
     frame.everySecond('upkeep of ingest', async () => {
       await ingest.tick()
       metrics.spooled.set(await log.spooled())

@@ -12,7 +12,11 @@ function bytesBelow(directory: string): number {
 }
 
 /** From the acknowledgement of an event to the first new query that sees its row, seconds, while others arrive. */
-async function freshness(footfall: Footfall, eventsPerSecond: number, seconds: number): Promise<number[]> {
+export async function freshness(
+  footfall: Pick<Footfall, 'url' | 'port' | 'store'>,
+  eventsPerSecond: number,
+  seconds: number,
+): Promise<number[]> {
   const waits: number[] = []
   let isOver = false
   const background = generateLoad({

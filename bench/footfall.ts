@@ -125,7 +125,7 @@ export async function startFootfall(dataDirectory: string, args: readonly string
 }
 
 /** Sends one event; resolves to its id once it is acknowledged. */
-export async function sendOne(footfall: Footfall, key: string, origin: string): Promise<string> {
+export async function sendOne(footfall: Pick<Footfall, 'url'>, key: string, origin: string): Promise<string> {
   const now = Date.now()
   const time = now.toString(16).padStart(12, '0')
   const rest = Math.floor(Math.random() * 0x1000000000000)

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { benchAccept } from './accept.ts'
 import { benchBoards } from './boards.ts'
+import { benchDistributed } from './distributed.ts'
 import { benchEndToEnd } from './end-to-end.ts'
 import { benchLogToStore } from './log-to-store.ts'
 import type { Row } from './row.ts'
@@ -20,13 +21,15 @@ const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
   'log-to-store': () => benchLogToStore(quick ? 3 : 7),
   'end-to-end': () =>
     benchEndToEnd(quick ? { seconds: 10, sustainedSeconds: 20 } : { seconds: 120, sustainedSeconds: 600 }),
+  distributed: () => benchDistributed(quick ? { events: 60_000, seconds: 15 } : { events: 300_000, seconds: 120 }),
   boards: () => benchBoards(quick ? 1_000_000 : 10_000_000),
 }
 if (values.only !== undefined && !(values.only in parts))
   throw new Error(`--only takes one of ${Object.keys(parts).join(', ')}.`)
 const rows: Row[] = []
 for (const [name, measure] of Object.entries(parts)) {
-  if (values.only !== undefined && values.only !== name) continue
+  // That one needs servers beside Node: it is measured when it is named.
+  if (values.only === undefined ? name === 'distributed' : values.only !== name) continue
   console.error(`measuring ${name} …`)
   for (const row of await measure()) {
     rows.push(row)

@@ -7,6 +7,7 @@ import { readQuery } from '@footfall/store/queries'
 import type { Logger } from '@footfall/telemetry/logger'
 import type { Metrics } from '@footfall/telemetry/metrics'
 import { planBatch, readRecords, type ReadRecord } from './plan-batch.ts'
+import { createGate } from './gate.ts'
 import { createPoisonGuard } from './poison-guard.ts'
 import { findEarlierCopies, findStoredOffsets, insertRows, recordBatch, type Range } from './store-batch.ts'
 
@@ -16,6 +17,8 @@ export const storeGroup = 'store'
 const claimLifetimeMs = 60_000
 /** How long an idle read waits; also how long a stop may take. */
 const idleReadMs = 250
+/** Batches of different partitions that are stored side by side: an id has all its copies in one partition. */
+const mostAtOnce = 3
 const firstRetryMs = 100
 const lastRetryMs = 5_000
 
@@ -81,23 +84,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   const poison = createPoisonGuard(now)
   const positions = new Map<number, number>()
   const runs = new Map<number, { abort: AbortController; done: Promise<void> }>()
-  let gate: Promise<void> = Promise.resolve()
+  const gate = createGate(mostAtOnce)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => (fail = reject))
   failed.catch(() => undefined)
-
-  /** Runs one batch at a time over all partitions, so that `pause` has a place between them. */
-  const exclusively = async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const before = gate
-    let release: () => void = () => undefined
-    gate = new Promise((resolve) => (release = resolve))
-    await before
-    try {
-      return await work()
-    } finally {
-      release()
-    }
-  }
 
   /** Repeats what the store or the log could not do for now; everything else is thrown on. */
   const persist = async <Result>(what: string, work: () => Promise<Result>, signal: AbortSignal): Promise<Result> => {
@@ -298,7 +288,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     if (claimed !== undefined && claimed > next) {
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
       const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
-      await exclusively(() =>
+      await gate.run(() =>
         storeRange(
           consumer,
           { logId: log.logId, partition, base: next, end: claimed },
@@ -318,7 +308,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       gathering.catch(() => undefined) // Heard of where it is awaited.
       if (end === base) continue
       const range = { logId: log.logId, partition, base, end }
-      await exclusively(() => storeRange(consumer, range, records, false, new Map(), signal))
+      await gate.run(() => storeRange(consumer, range, records, false, new Map(), signal))
     }
   }
 
@@ -359,13 +349,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   return {
     done: Promise.race([ended, failed]),
     positions: () => positions,
-    async pause() {
-      const before = gate
-      let release: () => void = () => undefined
-      gate = new Promise((resolve) => (release = resolve))
-      await before
-      return release
-    },
+    pause: () => gate.pause(),
     close,
   }
 }

@@ -10,8 +10,10 @@ mendStop()
 const fetchBytes = 4 * 1024 * 1024
 /** A partition is fetched no further while this much of it waits to be read; all together: three times as much. */
 const fullBytes = 16 * 1024 * 1024
-/** How long a fetch waits for records, and a resumed partition for the next fetch. */
-const fetchWaitMs = 100
+/** How long a fetch waits for `fetchFromBytes`, and a resumed partition for the next fetch. */
+const fetchWaitMs = 200
+/** A fetch for each record that comes would cost more than all else that a consumer does. */
+const fetchFromBytes = 256 * 1024
 /** A consumer that asks for nothing for so long hangs: it must not keep its partitions by heartbeats alone. */
 const stalledMs = 5 * 60_000
 /** How long a leave may take; then the group waits for the session to end. */
@@ -103,7 +105,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     rebalanceTimeout: 60_000,
     maxBytesPerPartition: fetchBytes,
     maxBytes: 4 * fetchBytes,
-    minBytes: 1,
+    minBytes: fetchFromBytes,
     maxWaitTimeInMs: fetchWaitMs,
     allowAutoTopicCreation: false,
     retry: { retries: 10, initialRetryTime: 100, maxRetryTime: 2_000 },

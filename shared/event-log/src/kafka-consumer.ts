@@ -29,8 +29,8 @@ export interface GroupParts {
   readonly sessionTimeoutMs: number
   readonly partitions: () => Promise<PartitionState[]>
   readonly onProblem: (problem: string) => void
-  /** Told by the client's log that a fetch was out of range: it then forgets where the group was. */
-  readonly onOutOfRange: (listener: () => void) => () => void
+  /** Told by the client's log that a fetch of a group was out of range: it then forgets where that group was. */
+  readonly onOutOfRange: (group: string, listener: () => void) => () => void
 }
 
 export interface GroupConsumer extends LogConsumer {
@@ -210,17 +210,21 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     if (failure || isClosed) return
     failure = new PipelineError('LOG_UNAVAILABLE', problem, { retryable: false })
     onProblem(problem)
-    revokeAll()
+    generation++
+    // Not revoked: whoever runs them would end in silence. The next call of each throws what happened.
+    const wakers = [...places.values()].map(({ wake }) => wake)
+    places.clear()
+    for (const wake of wakers) wake?.()
     notify()
     consumer.disconnect().catch(() => undefined)
   }
   consumer.on(consumer.events.CRASH, ({ payload }) => {
+    if (!payload.restart) return fail(`The consumer of ${topic} has stopped for good: ${payload.error.message}`)
     memberId = null
     generation++
     revokeAll()
-    if (!payload.restart) fail(`The consumer of ${topic} has stopped for good: ${payload.error.message}`)
   })
-  const stopListening = parts.onOutOfRange(() => {
+  const stopListening = parts.onOutOfRange(group, () => {
     fail(`${topic} no longer holds what ${group} was to read next: it was cut, or made anew.`)
   })
   const watchdog = setInterval(() => {
@@ -256,6 +260,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     } finally {
       commits.delete(one)
     }
+    checkAlive()
     if (place.isRevoked || isClosed) throw new PipelineError('FENCED', `Partition ${place.partition} is not ours.`)
     if (problem !== null) throw unavailable(problem)
     if (!one.isDone) throw unavailable(null, 'The group is between two generations.')
@@ -369,6 +374,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
       const place = places.get(partition)
       if (!place || isClosed) return { records: [], next: from }
       if (place.head === null || from < place.head || from > place.next) await seek(place, from)
+      checkAlive()
       while (place.buffer.length > 0 && place.buffer[0]!.offset < from) {
         const { value } = place.buffer.shift()!
         place.bytes -= value.length

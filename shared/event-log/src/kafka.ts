@@ -53,7 +53,8 @@ const unavailable = (error: unknown): PipelineError =>
 export async function openKafkaEventLog(options: KafkaLogOptions): Promise<EventLog & KafkaExtras> {
   const prefix = options.prefix ?? 'footfall.'
   const onProblem = options.onProblem ?? (() => undefined)
-  const outOfRange = new Set<() => void>()
+  /** By group; several consumers of a process may be members of one. */
+  const outOfRange = new Map<string, Set<() => void>>()
   const kafka: Kafka = new kafkajs.Kafka({
     clientId: 'footfall',
     brokers: [...options.brokers],
@@ -66,9 +67,10 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
     logLevel: kafkajs.logLevel.ERROR,
     logCreator:
       () =>
-      ({ log: { message } }) => {
-        // The client then commits its default offset, without the claim: whoever reads must stop.
-        if (message.startsWith('Offset out of range')) for (const listener of outOfRange) listener()
+      ({ log: { message, groupId } }) => {
+        // The client then commits its default offset, without the claim: whoever reads for that group must stop.
+        if (message.startsWith('Offset out of range'))
+          for (const listener of outOfRange.get(String(groupId)) ?? []) listener()
       },
   })
   const admin: Admin = kafka.admin()
@@ -166,9 +168,13 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
         sessionTimeoutMs: options.sessionTimeoutMs ?? 30_000,
         partitions: () => partitions(topic),
         onProblem,
-        onOutOfRange(listener) {
-          outOfRange.add(listener)
-          return () => outOfRange.delete(listener)
+        onOutOfRange(member, listener) {
+          const listeners = outOfRange.get(member) ?? new Set()
+          outOfRange.set(member, listeners.add(listener))
+          return () => {
+            listeners.delete(listener)
+            if (listeners.size === 0) outOfRange.delete(member)
+          }
         },
       })
       consumers.add(consumer)

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join as joinPath } from 'node:path'
+import net, { type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { findRoot } from '@footfall/config/root'
 import { build } from 'esbuild'
-import kafkajs from 'kafkajs'
+import kafkajs, { type ISocketFactory } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startKafka, type KafkaServers } from '../../../test/servers/kafka.ts'
 import { endsOf, type EventLog } from '../src/event-log.ts'
@@ -68,6 +69,51 @@ function startMember(topic: string, group: string) {
   }
   return { child, hear, tell: (line: string) => child.stdin.write(`${line}\n`) }
 }
+
+/** Names of requests, as they travel. */
+const requests = { fetch: 1 }
+
+/** Sockets of one log whose requests a test sees before they leave: what `pass` refuses never does. */
+function tappedSockets() {
+  const tap = { pass: (_request: number, _socket: Socket): boolean => true }
+  const factory: ISocketFactory = ({ host, port, onConnect }) => {
+    const socket = net.connect({ host, port }, onConnect)
+    const write = socket.write.bind(socket) as (chunk: Buffer, encoding: BufferEncoding) => boolean
+    socket.write = (chunk: Buffer, encoding: BufferEncoding): boolean =>
+      tap.pass(chunk.readInt16BE(4), socket) ? write(chunk, encoding) : true
+    return socket
+  }
+  return { tap, factory }
+}
+const cut = (socket: Socket): void => void socket.destroy(new Error('The connection was cut.'))
+
+test('a consumer that stopped for good says so instead of giving its partitions back, and the others go on', async () => {
+  newWorld()
+  const { tap, factory } = tappedSockets()
+  const log = await openLog({ socketFactory: factory })
+  await log.append('one', recordsOf(['a', 'b', 'c', 'd']))
+  await log.append('many', recordsOf(['a']))
+  const broken = await join(log, 'one', 'g')
+  const whole = await join(log, 'many', 'h')
+  const held: (() => void)[] = []
+  tap.pass = (request, socket) => {
+    if (request === requests.fetch) held.push(() => cut(socket))
+    return request !== requests.fetch
+  }
+  const limits = { maxRecords: 10, maxBytes: 1e6, waitMs: 60_000 }
+  const reading = broken.consumer.read(0, 0, limits)
+  while (held.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await withAdmin(async (admin) => {
+    await admin.fetchTopicOffsets(`${prefix}one`)
+    await admin.deleteTopicRecords({ topic: `${prefix}one`, partitions: [{ partition: 0, offset: '3' }] })
+  })
+  tap.pass = () => true
+  for (const release of held) release()
+  await expect(reading).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryable: false })
+  await expect(broken.consumer.claim(0, 1)).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryable: false })
+  expect(broken.revoked).toEqual([])
+  expect(await whole.consumer.position(0)).toEqual({ next: 0 })
+}, 60_000)
 
 test('a consumer that slept past its session is fenced, and its heir finds the claim it left', async () => {
   newWorld()

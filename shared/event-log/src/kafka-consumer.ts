@@ -1,5 +1,5 @@
 import { PipelineError } from '@footfall/contracts/errors'
-import type { Admin, Consumer, Kafka } from 'kafkajs'
+import kafkajs, { type Admin, type Consumer, type Kafka, type Offsets, type PartitionAssigner } from 'kafkajs'
 import { mendStop } from './kafkajs-stop.ts'
 import { within } from './within.ts'
 import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from './event-log.ts'
@@ -70,6 +70,7 @@ function typeOf(error: unknown): string | null {
   return null
 }
 
+const betweenGenerations = 'The group is between two generations.'
 const unavailable = (error: unknown, detail?: string): PipelineError =>
   error instanceof PipelineError
     ? error
@@ -82,7 +83,9 @@ const unavailable = (error: unknown, detail?: string): PipelineError =>
  * sends the heartbeats, never waits for us. Rebalances are the client's; what is ours is the fence:
  * - a commit counts only when the client reports that it was made (it leaves some out silently between generations),
  *   and only while the partition is still the one that was assigned;
- * - a member that the group had given up is a new one: whatever it held is revoked first, though it may get it back.
+ * - a commit is made in the generation in which it was asked for, or never;
+ * - a member that the group had given up, or that missed a generation, is a new one: whatever it held is revoked first,
+ *   though it may get it back.
  */
 export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
   const { kafka, admin, topic, group, handlers, onProblem } = parts
@@ -97,9 +100,24 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
   let isClosed = false
   let failure: PipelineError | null = null
   let lastCall = Date.now()
+  /** How often the client asked to join since it last told us what came of it. */
+  let joins = 0
+  /** Commits once. The client's other way tries again by itself, then in the name of a later generation. */
+  let commitOnce: ((offsets: Offsets) => Promise<void>) | null = null
+  const assigner: PartitionAssigner = (config) => {
+    const roundRobin = kafkajs.PartitionAssigners.roundRobin(config)
+    return {
+      ...roundRobin,
+      protocol(subscription) {
+        joins++
+        return roundRobin.protocol(subscription)
+      },
+    }
+  }
 
   const consumer: Consumer = kafka.consumer({
     groupId: group,
+    partitionAssigners: [assigner],
     sessionTimeout: parts.sessionTimeoutMs,
     heartbeatInterval: Math.min(3_000, Math.floor(parts.sessionTimeoutMs / 5)),
     rebalanceTimeout: 60_000,
@@ -184,9 +202,11 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     if (isClosed) return
     const assigned = new Set(payload.memberAssignment[topic] ?? [])
-    const isSameMember = payload.memberId === memberId
+    // After a join whose outcome was lost, others may have had our partitions meanwhile.
+    const isNextGeneration = payload.memberId === memberId && joins === 1
     memberId = payload.memberId
-    const kept = new Set([...places.keys()].filter((partition) => isSameMember && assigned.has(partition)))
+    joins = 0
+    const kept = new Set([...places.keys()].filter((partition) => isNextGeneration && assigned.has(partition)))
     for (const partition of [...places.keys()]) if (!kept.has(partition)) revoke(partition)
     // Assignments that had not been handed out yet are handed out by this generation.
     generation++
@@ -219,6 +239,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     consumer.disconnect().catch(() => undefined)
   }
   consumer.on(consumer.events.CRASH, ({ payload }) => {
+    commitOnce = null
     if (!payload.restart) return fail(`The consumer of ${topic} has stopped for good: ${payload.error.message}`)
     memberId = null
     generation++
@@ -249,7 +270,11 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     commits.add(one)
     let problem: unknown = null
     try {
-      await consumer.commitOffsets([{ topic, partition: place.partition, offset: one.offset, metadata }])
+      const partitions = [{ partition: place.partition, offset: one.offset, metadata }]
+      if (joins > 0) problem = unavailable(null, betweenGenerations)
+      else if (commitOnce) await commitOnce({ topics: [{ topic, partitions }] })
+      // Nothing was fetched yet: there is no batch of ours that a commit could be for.
+      else await consumer.commitOffsets(partitions.map((one) => ({ topic, ...one })))
     } catch (error) {
       problem = error
       if (typeOf(error) === 'UNKNOWN_MEMBER_ID') {
@@ -263,7 +288,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     checkAlive()
     if (place.isRevoked || isClosed) throw new PipelineError('FENCED', `Partition ${place.partition} is not ours.`)
     if (problem !== null) throw unavailable(problem)
-    if (!one.isDone) throw unavailable(null, 'The group is between two generations.')
+    if (!one.isDone) throw unavailable(null, betweenGenerations)
   }
 
   /** Fetches from another offset on. */
@@ -323,6 +348,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     eachBatch: async (fetched) => {
       const { batch } = fetched
       const place = places.get(batch.partition)
+      commitOnce = (offsets) => fetched.commitOffsetsIfNecessary(offsets)
       // What is not taken is fetched again.
       if (!place || place.head === null || place.isPaused || fetched.isStale()) return
       for (const { offset, value } of batch.messages) {

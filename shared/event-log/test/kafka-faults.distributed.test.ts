@@ -71,21 +71,105 @@ function startMember(topic: string, group: string) {
 }
 
 /** Names of requests, as they travel. */
-const requests = { fetch: 1 }
+const requests = { fetch: 1, commit: 8, sync: 14 }
 
 /** Sockets of one log whose requests a test sees before they leave: what `pass` refuses never does. */
 function tappedSockets() {
   const tap = { pass: (_request: number, _socket: Socket): boolean => true }
   const factory: ISocketFactory = ({ host, port, onConnect }) => {
     const socket = net.connect({ host, port }, onConnect)
-    const write = socket.write.bind(socket) as (chunk: Buffer, encoding: BufferEncoding) => boolean
-    socket.write = (chunk: Buffer, encoding: BufferEncoding): boolean =>
-      tap.pass(chunk.readInt16BE(4), socket) ? write(chunk, encoding) : true
-    return socket
+    const write = socket.write.bind(socket)
+    return Object.assign(socket, {
+      write: (request: Buffer) => (tap.pass(request.readInt16BE(4), socket) ? write(request) : true),
+    })
   }
   return { tap, factory }
 }
 const cut = (socket: Socket): void => void socket.destroy(new Error('The connection was cut.'))
+
+/** Lets a group's new assignment get lost on its way, once. */
+function loseNextAssignment(tap: ReturnType<typeof tappedSockets>['tap']): Promise<void> {
+  return new Promise((resolve) => {
+    tap.pass = (request, socket) => {
+      if (request !== requests.sync) return true
+      tap.pass = () => true
+      socket.removeAllListeners('data')
+      socket.once('data', () => {
+        cut(socket)
+        resolve()
+      })
+      return true
+    }
+  })
+}
+
+/** A member that joins a group that has one already, once it has a share; resolves with it. */
+async function joinBeside(log: EventLog, topic: string, group: string) {
+  const shares: number[] = []
+  let begin: () => void
+  const begun = new Promise<void>((resolve) => (begin = resolve))
+  const consumer = await log.consume(topic, group, {
+    onAssigned: (partition) => {
+      shares.push(partition)
+      begin()
+    },
+    onRevoked: () => undefined,
+  })
+  await begun
+  return { consumer, shares }
+}
+
+/** Repeats what the group refuses between two generations. */
+async function insist<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!['LOG_UNAVAILABLE', 'FENCED'].includes((error as { code?: string }).code ?? '')) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
+
+test('a member that missed a generation goes on from where the others came to', async () => {
+  newWorld()
+  const { tap, factory } = tappedSockets()
+  const log = await openLog({ socketFactory: factory })
+  await log.append('many', recordsOf(Array.from({ length: 200 }, (_, index) => String(index))))
+  const { consumer } = await join(log, 'many', 'g')
+  for (const partition of [0, 1, 2, 3]) await consumer.advance(partition, 1)
+  const lost = loseNextAssignment(tap)
+  const other = await joinBeside(await openLog(), 'many', 'g')
+  await lost
+  const theirs = other.shares[0]!
+  expect(await other.consumer.position(theirs)).toEqual({ next: 1 })
+  await other.consumer.advance(theirs, 5)
+  await other.consumer.close()
+  await insist(() => consumer.claim(theirs, 20))
+  expect(await consumer.position(theirs)).toEqual({ next: 5, claimed: 20 })
+}, 60_000)
+
+test('a commit that was under way in one generation is never made in the next', async () => {
+  newWorld()
+  const { tap, factory } = tappedSockets()
+  const log = await openLog({ socketFactory: factory })
+  await log.append('many', recordsOf(Array.from({ length: 200 }, (_, index) => String(index))))
+  const { consumer, revoked } = await join(log, 'many', 'g')
+  for (const partition of [0, 1, 2, 3])
+    await consumer.read(partition, 0, { maxRecords: 10, maxBytes: 1e6, waitMs: 60_000 })
+  const held = new Set<Socket>()
+  tap.pass = (request, socket) => {
+    if (request === requests.commit) held.add(socket)
+    return request !== requests.commit
+  }
+  const claims = Promise.allSettled([0, 1, 2, 3].map((partition) => consumer.claim(partition, 10)))
+  const other = await joinBeside(await openLog(), 'many', 'g')
+  while (revoked.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  tap.pass = () => true
+  held.forEach(cut)
+  await claims
+  for (const partition of other.shares) expect(await other.consumer.position(partition)).toEqual({ next: 0 })
+}, 60_000)
 
 test('a consumer that stopped for good says so instead of giving its partitions back, and the others go on', async () => {
   newWorld()

@@ -1,5 +1,12 @@
 import { PipelineError } from '@footfall/contracts/errors'
-import kafkajs, { type Admin, type Consumer, type Kafka, type Offsets, type PartitionAssigner } from 'kafkajs'
+import kafkajs, {
+  type Admin,
+  type Consumer,
+  type ConsumerRunConfig,
+  type Kafka,
+  type Offsets,
+  type PartitionAssigner,
+} from 'kafkajs'
 import { mendStop } from './kafkajs-stop.ts'
 import { within } from './within.ts'
 import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from './event-log.ts'
@@ -102,6 +109,8 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
   let lastCall = Date.now()
   /** How often the client asked to join since it last told us what came of it. */
   let joins = 0
+  let joinedAt = 0
+  let isRejoining = false
   /** Commits once. The client's other way tries again by itself, then in the name of a later generation. */
   let commitOnce: ((offsets: Offsets) => Promise<void>) | null = null
   const assigner: PartitionAssigner = (config) => {
@@ -110,6 +119,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
       ...roundRobin,
       protocol(subscription) {
         joins++
+        joinedAt = Date.now()
         return roundRobin.protocol(subscription)
       },
     }
@@ -126,7 +136,12 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     minBytes: fetchFromBytes,
     maxWaitTimeInMs: fetchWaitMs,
     allowAutoTopicCreation: false,
-    retry: { retries: 10, initialRetryTime: 100, maxRetryTime: 2_000 },
+    retry: {
+      retries: 10,
+      initialRetryTime: 100,
+      maxRetryTime: 2_000,
+      restartOnFailure: async () => !isClosed && !isRejoining && !failure,
+    },
   })
 
   const notify = (): void => {
@@ -200,7 +215,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
   }
 
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    if (isClosed) return
+    if (isClosed || isRejoining) return
     const assigned = new Set(payload.memberAssignment[topic] ?? [])
     // After a join whose outcome was lost, others may have had our partitions meanwhile.
     const isNextGeneration = payload.memberId === memberId && joins === 1
@@ -240,10 +255,29 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
   }
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     commitOnce = null
+    if (isRejoining) return
     if (!payload.restart) return fail(`The consumer of ${topic} has stopped for good: ${payload.error.message}`)
     memberId = null
     generation++
     revokeAll()
+  })
+  /** Leaves the group and comes again as a new member. */
+  const rejoin = async (): Promise<void> => {
+    isRejoining = true
+    memberId = null
+    generation++
+    revokeAll()
+    await consumer.stop()
+    joins = 0
+    commitOnce = null
+    isRejoining = false
+    if (!isClosed && !failure) await consumer.run(running)
+  }
+  consumer.on(consumer.events.HEARTBEAT, () => {
+    // The group counts on us for partitions that we never heard of: the answer was lost, and the client does not ask again.
+    if (joins === 0 || isRejoining || isClosed || Date.now() - joinedAt < parts.sessionTimeoutMs) return
+    onProblem(`The assignment of ${topic} was lost on its way: joining again.`)
+    rejoin().catch((error: unknown) => fail(`The consumer of ${topic} could not join again: ${String(error)}`))
   })
   const stopListening = parts.onOutOfRange(group, () => {
     fail(`${topic} no longer holds what ${group} was to read next: it was cut, or made anew.`)
@@ -340,9 +374,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     return { records, next: place.head }
   }
 
-  await consumer.connect()
-  await consumer.subscribe({ topic, fromBeginning: true })
-  await consumer.run({
+  const running: ConsumerRunConfig = {
     autoCommit: false,
     eachBatchAutoResolve: false,
     eachBatch: async (fetched) => {
@@ -365,7 +397,10 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
       place.wake?.()
       notify()
     },
-  })
+  }
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run(running)
 
   const position = async (partition: number): Promise<Position> => {
     const place = placeOf(partition)

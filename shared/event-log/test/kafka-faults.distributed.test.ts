@@ -149,6 +149,24 @@ test('a member that missed a generation goes on from where the others came to', 
   expect(await consumer.position(theirs)).toEqual({ next: 5, claimed: 20 })
 }, 60_000)
 
+test('a member whose assignment was lost on its way joins again', async () => {
+  newWorld()
+  const { tap, factory } = tappedSockets()
+  const log = await openLog({ socketFactory: factory })
+  await log.append('many', recordsOf(Array.from({ length: 200 }, (_, index) => String(index))))
+  const mine = new Set<number>()
+  const consumer = await log.consume('many', 'g', {
+    onAssigned: (partition) => void mine.add(partition),
+    onRevoked: (partition) => void mine.delete(partition),
+  })
+  await insist(() => consumer.advance(0, 1))
+  const lost = loseNextAssignment(tap)
+  await joinBeside(await openLog(), 'many', 'g')
+  await lost
+  await insist(async () => consumer.advance([...mine][0]!, 2))
+  expect(mine.size).toBe(2)
+}, 60_000)
+
 test('a commit that was under way in one generation is never made in the next', async () => {
   newWorld()
   const { tap, factory } = tappedSockets()

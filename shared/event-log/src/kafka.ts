@@ -218,6 +218,9 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
         if (open.length === 0) return
         if (isQuiet) await consumer.arrived(open, signal)
       }
+    } catch (error) {
+      // What was under way when the log closed fails with it: the tail has ended all the same.
+      if (!signal.aborted) throw error
     } finally {
       ending.abort()
       if (consumer) {

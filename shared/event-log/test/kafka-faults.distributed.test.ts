@@ -375,3 +375,12 @@ test('forgets what lies before an offset of each partition, and nothing behind i
   expect(kept.map(({ start }) => start)).toEqual(ends)
   expect(textsOf(await take(log.tail('many', { from: 'start' }), 1))).toEqual(['late'])
 })
+
+test('tails that have only just begun end when the log closes', async () => {
+  newWorld()
+  const log = await openLog()
+  await log.partitions('one')
+  const tails = Array.from({ length: 20 }, () => log.tail('one', { from: 'start' })[Symbol.asyncIterator]().next())
+  await log.close()
+  for (const first of tails) expect(await first).toEqual({ done: true, value: undefined })
+})

@@ -103,6 +103,29 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     }
   }
 
+  /**
+   * Repeats what the store could not do. Meanwhile the log is asked where we are: it hears that we live, however long the
+   * store is away, and we hear whether the partition is still ours.
+   */
+  const persistInStore = <Result>(
+    what: string,
+    consumer: LogConsumer,
+    partition: number,
+    work: () => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> => {
+    let isRepeated = false
+    return persist(
+      what,
+      async () => {
+        if (isRepeated) await consumer.position(partition)
+        isRepeated = true
+        return work()
+      },
+      signal,
+    )
+  }
+
   /** Stops where store and log disagree on what was consumed: one of them comes from another moment. */
   const checkPosition = async (consumer: LogConsumer, partition: number): Promise<void> => {
     const { next, claimed } = await consumer.position(partition)
@@ -134,7 +157,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     isSplit = false,
   ): Promise<void> => {
     const started = now()
-    const earlier = await persist('the look-up of ids', () => findEarlierCopies(store, records, range), signal)
+    const inStore = <Result>(what: string, work: () => Promise<Result>): Promise<Result> =>
+      persistInStore(what, consumer, range.partition, work, signal)
+    const earlier = await inStore('the look-up of ids', () => findEarlierCopies(store, records, range))
     const plan = planBatch(records, earlier, range, refused)
     const token = tokenOf(range, records)
     point('planned', range)
@@ -165,8 +190,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     if (split) return splitRange(consumer, range, records, refused, split, signal)
     point('inserted', range)
     // After a failure the token alone is no proof: what the store holds is.
-    if (isRepeated) await verifyStored(range, plan, token, signal)
-    await persist('the ledger', () => recordBatch(store, plan), signal)
+    if (isRepeated) await verifyStored(consumer, range, plan, token, signal)
+    await inStore('the ledger', () => recordBatch(store, plan))
     point('recorded', range)
     await persist('the log', () => consumer.advance(range.partition, range.end), signal)
     positions.set(range.partition, range.end)
@@ -185,19 +210,22 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
    * of their own.
    */
   const verifyStored = async (
+    consumer: LogConsumer,
     range: Range,
     plan: ReturnType<typeof planBatch>,
     token: string,
     signal: AbortSignal,
   ): Promise<void> => {
-    const stored = await persist('the check of a claim', () => findStoredOffsets(store, range), signal)
+    const inStore = <Result>(what: string, work: () => Promise<Result>): Promise<Result> =>
+      persistInStore(what, consumer, range.partition, work, signal)
+    const stored = await inStore('the check of a claim', () => findStoredOffsets(store, range))
     const rows = [...plan.events, ...plan.failed]
     if (rows.every(({ offset }) => stored.has(offset))) return
     logger.warn(
       { partition: range.partition, base: range.base, end: range.end },
       'rows were gone although their token was kept',
     )
-    await persist('the repair of a claim', () => insertRows(store, plan, `${token}:again-${now()}`, stored), signal)
+    await inStore('the repair of a claim', () => insertRows(store, plan, `${token}:again-${now()}`, stored))
   }
 
   /** Finds the row that the store refuses: each half is claimed, stored and advanced on its own. */

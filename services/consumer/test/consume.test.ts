@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PipelineError } from '@footfall/contracts/errors'
 import { topics, type EventRecord } from '@footfall/contracts/event'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { queryLedger } from '@footfall/store/metrics'
@@ -212,6 +213,40 @@ describe('the consumer, from the real log into the real store', () => {
     await consumedTo(consumer, 200)
     expect(await count('events')).toBe(200)
     expect(await queryLedger(test_.store)).toMatchObject({ read: 200, stored: 200, difference: 0 })
+  })
+
+  test('tells the log that it lives while it waits for the store, which is no hang', async () => {
+    await append([makeRecord({ at })])
+    let outage = 6
+    let signs = 0
+    const consumer = await start({
+      log: {
+        ...log,
+        async consume(topic, group, handlers) {
+          const member = await log.consume(topic, group, handlers)
+          return {
+            ...member,
+            async position(partition) {
+              if (outage < 6) signs += 1
+              return member.position(partition)
+            },
+          }
+        },
+      },
+      store: {
+        ...test_.store,
+        async query(sql, parameters) {
+          if (sql.includes('event_ids') && outage > 0) {
+            outage -= 1
+            throw new PipelineError('STORE_UNAVAILABLE', 'It is away.')
+          }
+          return test_.store.query(sql, parameters)
+        },
+      },
+      wait: async () => undefined,
+    })
+    await consumedTo(consumer, 1)
+    expect(signs).toBe(6)
   })
 
   test('holds still between two batches while it is paused', async () => {

@@ -19,6 +19,8 @@ const claimLifetimeMs = 60_000
 const idleReadMs = 250
 /** Batches of different partitions that are stored side by side: an id has all its copies in one partition. */
 const mostAtOnce = 3
+/** How often rows that a token kept out are put back, before whoever runs this has to look. */
+const mostRepairs = 10
 const firstRetryMs = 100
 const lastRetryMs = 5_000
 
@@ -206,8 +208,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
 
   /**
    * After a repeated insert: rows that are still missing were kept out by a token whose rows are gone (the engine notes
-   * the token before the part: killed in between, or cut from power, it keeps only the token). They go in under a token
-   * of their own.
+   * the token before the part: killed in between, or cut from power, it keeps only the token). They go in under a
+   * further token. It too names the range and nothing else: whoever lost the range in between, and wakes up late, sends
+   * the same one.
    */
   const verifyStored = async (
     consumer: LogConsumer,
@@ -218,14 +221,20 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   ): Promise<void> => {
     const inStore = <Result>(what: string, work: () => Promise<Result>): Promise<Result> =>
       persistInStore(what, consumer, range.partition, work, signal)
-    const stored = await inStore('the check of a claim', () => findStoredOffsets(store, range))
     const rows = [...plan.events, ...plan.failed]
-    if (rows.every(({ offset }) => stored.has(offset))) return
-    logger.warn(
-      { partition: range.partition, base: range.base, end: range.end },
-      'rows were gone although their token was kept',
+    for (let repair = 1; repair <= mostRepairs; repair++) {
+      const stored = await inStore('the check of a claim', () => findStoredOffsets(store, range))
+      if (rows.every(({ offset }) => stored.has(offset))) return
+      logger.warn(
+        { partition: range.partition, base: range.base, end: range.end },
+        'rows were gone although their token was kept',
+      )
+      await inStore('the repair of a claim', () => insertRows(store, plan, `${token}:again-${repair}`, stored))
+    }
+    throw new PipelineError(
+      'STORE_UNAVAILABLE',
+      `It loses the rows of partition ${range.partition} from ${range.base}.`,
     )
-    await inStore('the repair of a claim', () => insertRows(store, plan, `${token}:again-${now()}`, stored))
   }
 
   /** Finds the row that the store refuses: each half is claimed, stored and advanced on its own. */

@@ -85,3 +85,67 @@ test.each(tables)(
     }
   },
 )
+
+test('a consumer that slept while it put rows back that a token had kept out doubles nothing of its heir', async () => {
+  for (const name of [...tables, 'day_marks']) await engine.store.command(`TRUNCATE TABLE ${name}`)
+  const directory = await mkdtemp(join(tmpdir(), 'footfall-consumer-'))
+  const log = await openEmbeddedEventLog({ directory, minFreeBytes: 0 })
+  const at = Date.now()
+  await log.append(
+    topics.events,
+    Array.from({ length: 20 }, () => makeRecord({ at })).map((record) => ({
+      key: record.deployment + record.id,
+      value: JSON.stringify(record),
+    })),
+  )
+  const parts = {
+    logger: createLogger('silent'),
+    metrics: createMetrics(),
+    limits: { maxRecords: 1_000, maxBytes: 8_000_000, flushIntervalMs: 1 },
+    wait: async () => undefined,
+  }
+  let fallAsleep: () => void = () => undefined
+  const asleep = new Promise<void>((resolve) => (fallAsleep = resolve))
+  let wakeUp: () => void = () => undefined
+  const awake = new Promise<void>((resolve) => (wakeUp = resolve))
+  const forgetful = forgetsRowsOf(engine.store, 'events')
+  const sleeper = await startConsumer({
+    ...parts,
+    // It does not hear that its partition is gone.
+    log: {
+      ...log,
+      consume: (topic, group, handlers) => log.consume(topic, group, { ...handlers, onRevoked: () => undefined }),
+    },
+    store: {
+      ...forgetful,
+      async insert(into, columns, rows, token) {
+        if (token?.includes(':again')) {
+          fallAsleep()
+          await awake
+        }
+        return forgetful.insert(into, columns, rows, token)
+      },
+    },
+  })
+  await Promise.race([asleep, sleeper.done])
+  let finish: () => void = () => undefined
+  const finished = new Promise<void>((resolve) => (finish = resolve))
+  const heir = await startConsumer({
+    ...parts,
+    log,
+    store: engine.store,
+    onPoint: (point) => point === 'advanced' && finish(),
+  })
+  try {
+    await Promise.race([finished, heir.done])
+    wakeUp()
+    await expect(sleeper.done).rejects.toMatchObject({ code: 'FENCED' })
+    const [row] = await engine.store.query<{ n: string }>('SELECT count() AS n FROM events')
+    expect(Number(row?.n)).toBe(20)
+  } finally {
+    await sleeper.close().catch(() => undefined)
+    await heir.close()
+    await log.close()
+    await rm(directory, { recursive: true })
+  }
+})

@@ -121,8 +121,8 @@ export function openSpoolingEventLog(options: SpoolingLogOptions): EventLog & Sp
   /** First offset of the spool that is not in the shared log, by topic. */
   const handedOn = new Map<string, number>()
 
-  /** Hands a topic's spool on, from where the last process came to. */
-  const drain = async (topic: string, isEmpty: () => void): Promise<void> => {
+  /** Hands a topic's spool on, from where the last process came to. @throws what the spool's disk refuses. */
+  const handOn = async (topic: string, isEmpty: () => void): Promise<void> => {
     let assigned: (partition: number) => void = () => undefined
     const partition = new Promise<number>((resolve) => (assigned = resolve))
     const consumer: LogConsumer = await spool.consume(topic, drainGroup, {
@@ -164,6 +164,17 @@ export function openSpoolingEventLog(options: SpoolingLogOptions): EventLog & Sp
     }
     await consumer.close()
   }
+  const drain = async (topic: string, isEmpty: () => void): Promise<void> => {
+    while (!closing.signal.aborted) {
+      try {
+        await handOn(topic, isEmpty)
+      } catch (error) {
+        if (!isPipelineError(error) || !error.retryable) throw error
+        note(`the spool waits for its disk: ${error.message}`)
+        await wait(lastRetryMs, closing.signal)
+      }
+    }
+  }
   const waitingTopics = new Set(options.topics)
   const draining = Promise.all(
     options.topics.map((topic) =>
@@ -204,7 +215,15 @@ export function openSpoolingEventLog(options: SpoolingLogOptions): EventLog & Sp
       if (closing.signal.aborted) throw new PipelineError('LOG_UNAVAILABLE', 'The log is closed.')
       if (!options.topics.includes(topic)) return reach().append(topic, records)
       const sent = await tryShared(topic, records)
-      return sent ?? spool.append(topic, records.map(toSpooled))
+      if (sent) return sent
+      try {
+        return await spool.append(topic, records.map(toSpooled))
+      } catch (error) {
+        // Nothing waits there that could go through and so tell that the shared log answers: the next append asks it.
+        const waits = await spooled().catch(() => 0)
+        if (waits === 0) answers = shared !== null
+        throw error
+      }
     },
     consume: async (topic, group, handlers) => reach().consume(topic, group, handlers),
     tail(topic, tailOptions) {

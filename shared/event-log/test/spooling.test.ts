@@ -145,6 +145,35 @@ describe('a log with a spool', () => {
     await append()
   })
 
+  test('asks the shared log again when its own disk is full and holds nothing to hand on', async () => {
+    // As a disk that others have filled.
+    const log = open(await directories.open(directories.fresh(), { minFreeBytes: Number.MAX_SAFE_INTEGER }))
+    await until(async () => log.isShared())
+    behaviour = 'away'
+    await expect(log.append('events', recordsOf(['a']))).rejects.toMatchObject({ code: 'LOG_FULL' })
+    behaviour = 'well'
+    await log.append('events', recordsOf(['b']))
+    expect(await sharedTexts()).toEqual(['b'])
+  })
+
+  test('hands on what it took once a disk that was full at the start has room', async () => {
+    behaviour = 'away'
+    let isFull = true
+    const spool = await directories.open(directories.fresh())
+    const log = open({
+      ...spool,
+      async consume(topic, group, handlers) {
+        if (isFull) throw new PipelineError('LOG_FULL')
+        return spool.consume(topic, group, handlers)
+      },
+    })
+    await log.append('events', recordsOf(['a']))
+    isFull = false
+    behaviour = 'well'
+    await until(async () => (await sharedTexts()).length > 0)
+    expect(await sharedTexts()).toEqual(['a'])
+  })
+
   test('spools only topics whose readers deduplicate', async () => {
     behaviour = 'away'
     const log = open(await directories.open(directories.fresh()))

@@ -90,7 +90,11 @@ export function openSharedSalts(url: string, options: SharedSaltsOptions): Share
     await redis.set(sinceKey, String(time), 'NX')
     const since = await redis.get(sinceKey)
     if (since === null) return
-    if (since !== life) published = new Set()
+    if (since !== life) {
+      published = new Set()
+      // Others may have made new ones since; what we hold stands until we hear of theirs.
+      offers.clear()
+    }
     life = since
 
     const wanted: { id: string; day: string; isMakeable: boolean }[] = []

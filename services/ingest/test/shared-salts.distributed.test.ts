@@ -78,6 +78,21 @@ describe('salts of several ingests', () => {
     expect(problems).toEqual([])
   })
 
+  test('are one again before their day when an ingest was cut off while others made new ones', async () => {
+    const cutOff = ingest('one')
+    await cutOff.turn(day, true)
+    await redis.send('FLUSHALL')
+    const late = ingest('late')
+    await late.turn(day)
+    await cutOff.turn(day)
+    await late.turn(day)
+    const tomorrow = shiftDay(day, 1)
+    expect(late.salts.get('a', tomorrow)).not.toBeNull()
+    expect(cutOff.salts.get('a', tomorrow)).toBe(late.salts.get('a', tomorrow))
+    expect(late.salts.get('a', day)).toBe(cutOff.salts.get('a', day))
+    expect(problems).toEqual([])
+  })
+
   test('go on from the file while the Redis is away, and none is made then', async () => {
     const one = ingest('one')
     await one.turn(day, true)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isPipelineError } from '@footfall/contracts/errors'
 import { topics, type RefusalRecord } from '@footfall/contracts/event'
 import type { EventLog, LogConsumer } from '@footfall/event-log'
@@ -12,7 +13,8 @@ const refusalSchema = z.object({
   at: z.number().int(),
   count: z.number().int().min(1),
 })
-const maxRecords = 5_000
+const mostRecords = 5_000
+const retryMs = 2_000
 
 /** Sums refusal samples per deployment, reason and minute: the rows of `refusals`. */
 function toRows(values: readonly Buffer[]): unknown[][] {
@@ -39,51 +41,76 @@ export async function startRefusalConsumer(options: {
   log: EventLog
   store: Store
   logger: Logger
-}): Promise<{ close(): Promise<void> }> {
+  /** Resolves after a time. */
+  wait?: (ms: number) => Promise<unknown>
+}): Promise<{
+  /** Rejects with what stopped it. */
+  readonly failed: Promise<never>
+  close(): Promise<void>
+}> {
   const { log, store, logger } = options
+  const wait = options.wait ?? ((ms: number) => sleep(ms))
   const runs = new Map<number, { stop: AbortController; done: Promise<void> }>()
   let join: (consumer: LogConsumer) => void = () => undefined
   const joined = new Promise<LogConsumer>((resolve) => (join = resolve))
+  let fail: (error: unknown) => void = () => undefined
+  const failed = new Promise<never>((_resolve, reject) => (fail = reject))
+  failed.catch(() => undefined)
+
+  /** Repeats what log or store could not do for now. */
+  const persist = async <Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> => {
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isPipelineError(error) || !error.retryable || signal.aborted) throw error
+        logger.warn({ code: error.code }, 'refusal counts wait for the store')
+        await wait(retryMs)
+        if (signal.aborted) throw error
+      }
+    }
+  }
 
   const run = async (partition: number, signal: AbortSignal): Promise<void> => {
     const consumer = await joined
-    const position = await consumer.position(partition)
+    const position = await persist(signal, () => consumer.position(partition))
     let { next } = position
     // An open claim is inserted again whole: its token makes that safe, and its bounds are those of the first try.
-    let end = position.claimed
+    let claimed = position.claimed
     while (!signal.aborted) {
-      try {
-        const limit = end === undefined ? maxRecords : Math.max(1, end - next)
-        const batch = await consumer.read(partition, next, { maxRecords: limit, maxBytes: 4_000_000, waitMs: 1_000 })
-        if (batch.next === next) continue
-        await consumer.claim(partition, batch.next)
-        const values = batch.records.map(({ value }) => value)
-        const digest = createHash('sha256')
-        for (const value of values) digest.update(value)
-        await store.insert(
-          'refusals',
-          ['deployment', 'minute', 'reason', 'refused'],
-          toRows(values),
-          `refusals:${log.logId}:${partition}:${next}-${batch.next}:${digest.digest('hex')}`,
+      const values: Buffer[] = []
+      let end = next
+      do {
+        const maxRecords = claimed === undefined ? mostRecords : Math.max(1, claimed - end)
+        const read = await persist(signal, () =>
+          consumer.read(partition, end, { maxRecords, maxBytes: 4_000_000, waitMs: 1_000 }),
         )
-        await consumer.advance(partition, batch.next)
-        next = batch.next
-        end = undefined
-      } catch (error) {
-        if (signal.aborted) return
-        if (!isPipelineError(error) || !error.retryable) throw error
-        logger.warn({ code: error.code }, 'refusal counts wait for the store')
-        await new Promise((resolve) => setTimeout(resolve, 2_000))
-      }
+        values.push(...read.records.map(({ value }) => value))
+        end = read.next
+      } while (claimed !== undefined && end < claimed && !signal.aborted)
+      if (end === next || signal.aborted) continue
+      const digest = createHash('sha256')
+      for (const value of values) digest.update(value)
+      const token = `refusals:${log.logId}:${partition}:${next}-${end}:${digest.digest('hex')}`
+      // The same range however often it takes: another one would have another token.
+      await persist(signal, async () => {
+        await consumer.claim(partition, end)
+        await store.insert('refusals', ['deployment', 'minute', 'reason', 'refused'], toRows(values), token)
+        await consumer.advance(partition, end)
+      })
+      next = end
+      claimed = undefined
     }
   }
 
   const consumer = await log.consume(topics.refusals, 'store', {
     onAssigned(partition) {
       const stop = new AbortController()
-      const done = run(partition, stop.signal).catch((error: unknown) =>
-        logger.error({ err: error }, 'refusals are no longer counted'),
-      )
+      const done = run(partition, stop.signal).catch((error: unknown) => {
+        if (stop.signal.aborted && isPipelineError(error)) return
+        logger.error({ err: error }, 'refusals are no longer counted')
+        fail(error)
+      })
       runs.set(partition, { stop, done })
     },
     async onRevoked(partition) {
@@ -95,6 +122,7 @@ export async function startRefusalConsumer(options: {
   })
   join(consumer)
   return {
+    failed,
     async close() {
       for (const { stop } of runs.values()) stop.abort()
       await Promise.all([...runs.values()].map(({ done }) => done))

@@ -39,6 +39,7 @@ export async function startConsumerService(config: Config): Promise<Service> {
       consumer.done.catch((error: Error) => frame.fail(error))
       const refusals = await frame.persist('the log', () => startRefusalConsumer({ log, store, logger }))
       frame.onClose(() => refusals.close())
+      refusals.failed.catch((error: Error) => frame.fail(error))
       frame.everySecond('lag', async () => {
         const positions = consumer.positions()
         const lag = (await log.partitions(topics.events)).reduce(

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { PipelineError, isPipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
-import type { EventLog, LogConsumer, ReadResult, StoredRecord } from '@footfall/event-log'
+import type { EventLog, LogConsumer, Position, ReadResult, StoredRecord } from '@footfall/event-log'
 import { isRowRefusal, type Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import type { Logger } from '@footfall/telemetry/logger'
@@ -128,9 +128,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     )
   }
 
-  /** Stops where store and log disagree on what was consumed: one of them comes from another moment. */
-  const checkPosition = async (consumer: LogConsumer, partition: number): Promise<void> => {
-    const { next, claimed } = await consumer.position(partition)
+  /** Where the log says we are. Stops where the store disagrees: one of them comes from another moment. */
+  const checkPosition = async (consumer: LogConsumer, partition: number): Promise<Position> => {
+    const position = await consumer.position(partition)
+    const { next, claimed } = position
     const [row] = await store.query<{ next: string; rows_end: string }>(readQuery('stored-position'), {
       log_id: log.logId,
       partition,
@@ -146,6 +147,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       )
     }
     positions.set(partition, next)
+    return position
   }
 
   /** Puts one range into the store. `isOpen`: an earlier try may have stored some of it. */
@@ -320,8 +322,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   }
 
   const runPartition = async (consumer: LogConsumer, partition: number, signal: AbortSignal): Promise<void> => {
-    await persist('the store', () => checkPosition(consumer, partition), signal)
-    const { next, claimed } = await consumer.position(partition)
+    const { next, claimed } = await persist('the store', () => checkPosition(consumer, partition), signal)
     if (claimed !== undefined && claimed > next) {
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
       const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))

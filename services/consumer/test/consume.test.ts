@@ -249,6 +249,29 @@ describe('the consumer, from the real log into the real store', () => {
     expect(signs).toBe(6)
   })
 
+  test('begins although the log does not say at first where it is', async () => {
+    await append([makeRecord({ at })])
+    let asked = 0
+    const consumer = await start({
+      log: {
+        ...log,
+        async consume(topic, group, handlers) {
+          const member = await log.consume(topic, group, handlers)
+          return {
+            ...member,
+            async position(partition) {
+              asked += 1
+              if (asked % 2 === 0) throw new PipelineError('LOG_UNAVAILABLE', 'It is away.')
+              return member.position(partition)
+            },
+          }
+        },
+      },
+    })
+    await consumedTo(consumer, 1)
+    expect(await count('events')).toBe(1)
+  })
+
   test('holds still between two batches while it is paused', async () => {
     const consumer = await start()
     const resume = await consumer.pause()

@@ -29,6 +29,8 @@ const closeMs = 5_000
 export interface GroupParts {
   readonly kafka: Kafka
   readonly admin: Admin
+  /** Asks the admin one question after the other: it mixes up the answers to two at once. */
+  readonly inTurn: <Result>(ask: () => Promise<Result>) => Promise<Result>
   /** Names as the brokers know them. */
   readonly topic: string
   readonly group: string
@@ -406,17 +408,19 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     const place = placeOf(partition)
     let answer: Awaited<ReturnType<Admin['fetchOffsets']>>
     try {
-      answer = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+      answer = await parts.inTurn(() => admin.fetchOffsets({ groupId: group, topics: [topic] }))
     } catch (error) {
       throw unavailable(error)
     }
     const found = answer[0]?.partitions.find((one) => one.partition === partition)
     const kept = (await parts.partitions()).find((one) => one.partition === partition)
     if (place.isRevoked) throw new PipelineError('FENCED', `Partition ${partition} is not ours.`)
-    const committed = Number(found?.offset ?? -1)
-    const next = committed < 0 ? (kept?.start ?? 0) : committed
+    // Where nothing was committed, the answer is -1; no answer says nothing.
+    if (!found || !kept) throw unavailable(null, `Where ${group} is in partition ${partition} was not told.`)
+    const committed = Number(found.offset)
+    const next = committed < 0 ? kept.start : committed
     place.committed = next
-    const claimed = Number(/^claimed:(\d+)$/.exec(found?.metadata ?? '')?.[1] ?? -1)
+    const claimed = Number(/^claimed:(\d+)$/.exec(found.metadata ?? '')?.[1] ?? -1)
     return claimed > next ? { next, claimed } : { next }
   }
 

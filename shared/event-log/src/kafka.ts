@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PipelineError } from '@footfall/contracts/errors'
 import kafkajs, { type Admin, type ISocketFactory, type Kafka, type SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
@@ -78,6 +80,8 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
   const topics = new Map<string, Promise<number>>()
   const consumers = new Set<GroupConsumer>()
   const closing = new AbortController()
+  // One for each tail.
+  setMaxListeners(0, closing.signal)
 
   let asking: Promise<unknown> = Promise.resolve()
   /** One question after the other: this client mixes up the answers to two at once. */
@@ -122,8 +126,16 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
       })
     }
     // Known to every broker a moment after the one that made it.
-    const found = await admin.fetchTopicMetadata({ topics: [name] })
-    const count = found.topics[0]!.partitions.length
+    const look = async (left: number): Promise<number> => {
+      try {
+        return (await admin.fetchTopicMetadata({ topics: [name] })).topics[0]!.partitions.length
+      } catch (error) {
+        if (left === 0 || (error as { type?: unknown }).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+        await sleep(100)
+        return look(left - 1)
+      }
+    }
+    const count = await look(50)
     if (wanted !== undefined && wanted !== count)
       throw new PipelineError(
         'CONFLICT',
@@ -134,7 +146,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
   const partitionCount = (topic: string): Promise<number> => {
     let count = topics.get(topic)
     if (count === undefined) {
-      const made = ensureTopic(topic)
+      const made = inTurn(() => ensureTopic(topic))
       topics.set(topic, (count = made))
       // Tried again by the next who asks.
       made.catch(() => topics.delete(topic))
@@ -161,6 +173,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
       const consumer = await joinGroup({
         kafka,
         admin,
+        inTurn,
         topic: nameOf(topic),
         // A group is of one topic: members of a group that read different topics would be given each other's.
         group: nameOf(`${group}.${topic}`),

@@ -147,7 +147,8 @@ describe('a log with a spool', () => {
 
   test('asks the shared log again when its own disk is full and holds nothing to hand on', async () => {
     // As a disk that others have filled.
-    const log = open(await directories.open(directories.fresh(), { minFreeBytes: Number.MAX_SAFE_INTEGER }))
+    const spool = await directories.open(directories.fresh(), { minFreeBytes: Number.MAX_SAFE_INTEGER })
+    const log = open(spool, { timeoutMs: 60_000 })
     await until(async () => log.isShared())
     behaviour = 'away'
     await expect(log.append('events', recordsOf(['a']))).rejects.toMatchObject({ code: 'LOG_FULL' })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import * as z from 'zod'
@@ -189,6 +190,19 @@ export const variables = {
 } as const satisfies Record<string, Variable<z.ZodType>>
 
 export type VariableName = keyof typeof variables
+
+/** Variables that carry a password: NAME_FILE names a file that holds the value instead. */
+const secrets: readonly VariableName[] = [
+  'STORE_URL',
+  'JOB_QUEUE_URL',
+  'SALT_REDIS_URL',
+  'KAFKA_PASSWORD',
+  'STORE_PASSWORD',
+]
+
+/** Every name that is read from the environment. */
+export const variableNames: readonly string[] = [...Object.keys(variables), ...secrets.map((name) => `${name}_FILE`)]
+
 type Values = { [Name in VariableName]: z.infer<(typeof variables)[Name]['schema']> }
 
 export interface Config extends Readonly<Values> {
@@ -213,15 +227,42 @@ export class ConfigError extends Error {
   }
 }
 
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What the files named by NAME_FILE hold, by NAME. What is wrong is noted without a word of what they hold. */
+function readSecrets(environment: Environment, mistakes: string[]): Record<string, string> {
+  const held: Record<string, string> = {}
+  for (const name of secrets) {
+    const file = environment[`${name}_FILE`]
+    if (!file) continue
+    if (environment[name]) {
+      mistakes.push(`${name} and ${name}_FILE are both set: set one of them`)
+      continue
+    }
+    try {
+      // Editors and `echo` end a file with a line break.
+      const value = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+      // As a variable it would be unset, and the service would open something else.
+      if (value === '') mistakes.push(`${name}_FILE: ${file} is empty`)
+      else held[name] = value
+    } catch (error) {
+      mistakes.push(`${name}_FILE: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`)
+    }
+  }
+  return held
+}
+
 /**
- * Reads the environment once into one frozen, typed object. Unset and empty variables take their default.
+ * Reads the environment once into one frozen, typed object. Unset and empty variables take their default; secrets may
+ * come from files.
  * @throws ConfigError that lists every mistake.
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(environment: Environment): Config {
   const mistakes: string[] = []
+  const held = readSecrets(environment, mistakes)
   const values: Record<string, unknown> = {}
   for (const [name, { schema, fallback }] of Object.entries(variables)) {
-    const parsed = schema.safeParse(environment[name] || fallback)
+    const parsed = schema.safeParse(held[name] ?? (environment[name] || fallback))
     if (parsed.success) values[name] = parsed.data
     else mistakes.push(`${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'} (see .env.example)`)
   }
@@ -242,6 +283,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 /** The text of `.env.example`. */
 export function printExample(): string {
   return Object.entries(variables)
-    .map(([name, { about, fallback }]) => `# ${about}\n${name}=${fallback}\n`)
+    .map(([name, { about, fallback }]) => {
+      const file = secrets.includes(name as VariableName) ? `# Or a file that holds it.\n${name}_FILE=\n` : ''
+      return `# ${about}\n${name}=${fallback}\n${file}`
+    })
     .join('\n')
 }

@@ -169,9 +169,10 @@ test('a service has longer to end than it takes', () => {
   for (const [name, { stop_grace_period: grace }] of started) expect(Number.parseInt(grace!), name).toBeGreaterThan(10)
 })
 
-test('what a single broker has acknowledged is on its disk: topics with one copy are synced at each record', () => {
+test('what a single broker has acknowledged is on its disk: topics with one copy, and what consumers claim', () => {
   const brokers = entries.filter(([, { image }]) => image?.startsWith('apache/kafka'))
   expect(brokers).toHaveLength(1)
+  expect(brokers[0]![1].environment).toMatchObject({ KAFKA_LOG_FLUSH_INTERVAL_MESSAGES: '1' })
   for (const [, { environment }] of started)
     if (environment!.EVENT_LOG_URL !== undefined) expect(environment!.KAFKA_REPLICAS).toBe('1')
 })

@@ -11,13 +11,15 @@ import { readSdk } from '@footfall/ingest/routes/sdk'
 import { refuseUnknown } from '@footfall/http/http-options'
 import { openRegistry } from '@footfall/registry/registry'
 import { runService, type Frame, type Service } from './frame.ts'
-import { connectLog } from './servers.ts'
+import { checkEventLogUrl, connectLog } from './servers.ts'
 
 const handOverMs = 2_000
 
 /** The log before a spool in the data directory. */
 async function openLog(frame: Frame) {
   const { config, logger } = frame
+  // Before the spool is: it would wait for a log that never comes.
+  checkEventLogUrl(config)
   const spool = await openEmbeddedEventLog({
     directory: join(config.dataDirectory, 'spool'),
     maxBytes: config.LOG_MAX_BYTES,

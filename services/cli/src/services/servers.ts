@@ -15,12 +15,17 @@ const needs = (name: string, form: string): PipelineError =>
     `${name}: a service that runs alone needs ${form}; "footfall start" without a name runs everything in one process.`,
   )
 
+/** @throws INVALID_REQUEST when the log is a directory: a service that runs alone shares one. */
+export function checkEventLogUrl({ eventLogUrl }: Config): void {
+  if (!eventLogUrl.startsWith('kafka:')) throw needs('EVENT_LOG_URL', 'kafka://host:port,host:port')
+}
+
 /** Connects to the log that all services share. @throws LOG_UNAVAILABLE; INVALID_REQUEST when it is a directory. */
 export async function connectLog({
   config,
   logger,
 }: Pick<Frame, 'config' | 'logger'>): Promise<EventLog & KafkaExtras> {
-  if (!config.eventLogUrl.startsWith('kafka:')) throw needs('EVENT_LOG_URL', 'kafka://host:port,host:port')
+  checkEventLogUrl(config)
   return openSharedEventLog(config.eventLogUrl, {
     ...config,
     partitions: { [topics.events]: config.KAFKA_PARTITIONS, [topics.registry]: 1, [topics.refusals]: 1 },

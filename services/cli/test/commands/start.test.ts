@@ -101,10 +101,28 @@ test('a second interrupt ends a shutdown at once', async () => {
   expect(output()).not.toContain('Nothing is lost')
 })
 
-test('an argument is refused instead of ignored', () => {
-  const { status, stderr } = spawnSync(process.execPath, [entry, 'start', 'ingest'], {
+const startAlone = (...args: string[]) =>
+  spawnSync(process.execPath, [entry, 'start', ...args], {
     env: environment(join(root, 'none')),
     encoding: 'utf8',
+    timeout: 30_000,
   })
-  expect([status, stderr]).toEqual([1, expect.stringContaining("too many arguments for 'start'")])
+
+test.each(['ingest', 'ingest --drain-only', 'consumer', 'console', 'jobs'])(
+  'a service alone ends at once when its log, store or queue is a directory: %s',
+  (args) => {
+    expect(startAlone(...args.split(' '))).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /(EVENT_LOG_URL|STORE_URL|JOB_QUEUE_URL): a service that runs alone needs/,
+      ) as string,
+    })
+  },
+)
+
+test('a service that there is not is refused, with those that there are', () => {
+  expect(startAlone('ingests')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('There is no service "ingests"; there are ingest, consumer') as string,
+  })
 })

@@ -49,7 +49,8 @@ function ingest(name: string, options: { settleMs?: number; url?: string } = {})
 describe('salts of several ingests', () => {
   test('are the same for all, whoever was first, and for each day another', async () => {
     const [one, two] = [ingest('one'), ingest('two')]
-    await Promise.all([one.turn(day, true), two.turn(day, true)])
+    // Whoever asks in the very millisecond in which the other begins a life of the Redis has its turn a tick later.
+    for (let tick = 0; tick < 2; tick++) await Promise.all([one.turn(day, true), two.turn(day, true)])
     const tomorrow = shiftDay(day, 1)
     expect(one.salts.get('a', day)).toMatch(/^[0-9a-f]{64}$/)
     expect(two.salts.get('a', day)).toBe(one.salts.get('a', day))

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { PipelineError, isPipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
-import type { EventLog, LogConsumer, Position, ReadResult, StoredRecord } from '@footfall/event-log'
+import type { EventLog, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from '@footfall/event-log'
+import { waitUnless } from '@footfall/event-log/within'
 import { isRowRefusal, type Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import type { Logger } from '@footfall/telemetry/logger'
@@ -54,18 +55,6 @@ interface Batch {
   readonly records: readonly ReadRecord[]
 }
 
-const waitFor = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const stop = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }
-    const timer = setTimeout(stop, ms)
-    signal.addEventListener('abort', stop)
-  })
-
 /** Names exactly the raw records of a range: `partition:base-end:SHA-256`. Holds no version of ours. */
 function tokenOf(range: Range, records: readonly ReadRecord[]): string {
   const digest = createHash('sha256').update(range.logId)
@@ -80,7 +69,7 @@ function tokenOf(range: Range, records: readonly ReadRecord[]): string {
 export async function startConsumer(options: ConsumerOptions): Promise<RunningConsumer> {
   const { log, store, logger, metrics, limits } = options
   const now = options.now ?? Date.now
-  const wait = options.wait ?? waitFor
+  const wait = options.wait ?? waitUnless
   const point = options.onPoint ?? (() => undefined)
   const stopping = new AbortController()
   const poison = createPoisonGuard(now)
@@ -129,7 +118,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   }
 
   /** Where the log says we are. Stops where the store disagrees: one of them comes from another moment. */
-  const checkPosition = async (consumer: LogConsumer, partition: number): Promise<Position> => {
+  const checkPosition = async (
+    consumer: LogConsumer,
+    partition: number,
+  ): Promise<Position & { readonly stored: number }> => {
     const position = await consumer.position(partition)
     const { next, claimed } = position
     const [row] = await store.query<{ next: string; rows_end: string }>(readQuery('stored-position'), {
@@ -147,7 +139,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       )
     }
     positions.set(partition, next)
-    return position
+    return { ...position, stored: storeNext }
   }
 
   /** Puts one range into the store. `isOpen`: an earlier try may have stored some of it. */
@@ -266,6 +258,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     await storeRange(consumer, { ...range, base: cut }, records.slice(middle), true, refused, signal, true)
   }
 
+  const keptOf = async (partition: number, signal: AbortSignal): Promise<PartitionState | undefined> =>
+    (await persist('the log', () => log.partitions(topics.events), signal)).find((one) => one.partition === partition)
+
   /** Reads `[from, end)` whole, whatever the limits of a batch. */
   const readExactly = async (
     consumer: LogConsumer,
@@ -274,9 +269,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     end: number,
     signal: AbortSignal,
   ): Promise<StoredRecord[]> => {
-    const kept = (await persist('the log', () => log.partitions(topics.events), signal)).find(
-      (one) => one.partition === partition,
-    )
+    const kept = await keptOf(partition, signal)
     if (!kept || kept.end < end || kept.start > from) {
       throw new PipelineError(
         'POSITION_DISAGREES',
@@ -322,8 +315,13 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   }
 
   const runPartition = async (consumer: LogConsumer, partition: number, signal: AbortSignal): Promise<void> => {
-    const { next, claimed } = await persist('the store', () => checkPosition(consumer, partition), signal)
-    if (claimed !== undefined && claimed > next) {
+    const { next, claimed, stored } = await persist('the store', () => checkPosition(consumer, partition), signal)
+    const isClaimed = claimed !== undefined && claimed > next
+    if (isClaimed && stored === claimed && ((await keptOf(partition, signal))?.start ?? 0) > next) {
+      // The ledger, written last, has the batch whole, and an erasure has taken what was consumed out of the log since.
+      await persist('the log', () => consumer.advance(partition, claimed), signal)
+      positions.set(partition, claimed)
+    } else if (isClaimed) {
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
       const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
       await gate.run(() =>

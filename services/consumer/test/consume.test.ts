@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics, type EventRecord } from '@footfall/contracts/event'
+import type { EventLog } from '@footfall/event-log'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { queryLedger } from '@footfall/store/metrics'
 import { createLogger } from '@footfall/telemetry/logger'
@@ -91,6 +92,30 @@ describe('the consumer, from the real log into the real store', () => {
     // The same engine and files, as after a kill: nothing was closed in order.
     await append(Array.from({ length: 5 }, () => makeRecord({ at })))
     const consumer = await start()
+    await consumedTo(consumer, 35)
+    expect(await count('events')).toBe(35)
+    expect(await queryLedger(test_.store)).toMatchObject({ read: 35, stored: 35, difference: 0 })
+  })
+
+  test.each([
+    ['recorded', 'goes on behind it'],
+    ['inserted', 'stops, since nobody knows what it was'],
+  ] as const)('an open claim that is erased from the log after "%s": %s', async (point, _outcome) => {
+    await append(Array.from({ length: 30 }, () => makeRecord({ at })))
+    const broken = await start({
+      onPoint: (reached) => {
+        if (reached === point) throw new Error('the process ends here')
+      },
+    })
+    await expect(broken.done).rejects.toThrow('ends here')
+    const [claimed] = await log.partitions(topics.events)
+    const forgetful: EventLog = {
+      ...log,
+      partitions: async (topic) => (await log.partitions(topic)).map((state) => ({ ...state, start: claimed!.end })),
+    }
+    await append(Array.from({ length: 5 }, () => makeRecord({ at })))
+    const consumer = await start({ log: forgetful })
+    if (point === 'inserted') return expect(consumer.done).rejects.toMatchObject({ code: 'POSITION_DISAGREES' })
     await consumedTo(consumer, 35)
     expect(await count('events')).toBe(35)
     expect(await queryLedger(test_.store)).toMatchObject({ read: 35, stored: 35, difference: 0 })

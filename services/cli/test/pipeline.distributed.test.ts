@@ -6,7 +6,6 @@ async function open(): Promise<PipelineWorld> {
   const installation = await startInstallation({
     adminToken: token,
     environment: { FLUSH_INTERVAL_MS: '20', TRUSTED_PROXIES: '127.0.0.1' },
-    ...(process.env.TALK ? { onLine: (name: string, line: string) => console.error(name, line) } : {}),
   })
   return {
     root: installation.root,

@@ -335,7 +335,8 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
         return offset > start ? [{ partition, offset: String(offset) }] : []
       })
       try {
-        if (before.length > 0) await admin.deleteTopicRecords({ topic: nameOf(topic), partitions: before })
+        if (before.length > 0)
+          await inTurn(() => admin.deleteTopicRecords({ topic: nameOf(topic), partitions: before }))
       } catch (error) {
         throw unavailable(error)
       }

@@ -1,13 +1,13 @@
 import { PipelineError, isPipelineError } from '@footfall/contracts/errors'
 import type { EmbeddedExtras } from './embedded.ts'
-import { within } from './within.ts'
+import { waitUnless, within } from './within.ts'
 import type { AppendResult, EventLog, LogConsumer, LogRecord, StoredRecord } from './event-log.ts'
 
 export interface SpoolingLogOptions {
   /** Connects to the shared log. Tried again until it works; called once at a time. @throws LOG_UNAVAILABLE */
   readonly connect: () => Promise<EventLog>
   /** Takes what the shared log does not. Its directory belongs to this process alone. */
-  readonly spool: EventLog & Pick<EmbeddedExtras, 'reclaim' | 'failed'>
+  readonly spool: EventLog & Pick<EmbeddedExtras, 'reclaim'>
   /** Topics that may be spooled: those whose readers deduplicate. */
   readonly topics: readonly string[]
   /** An append that is not answered within this time goes to the spool. Default 1,000. */
@@ -43,18 +43,6 @@ const lastRetryMs = 2_000
 const idleMs = 1_000
 const closeMs = 5_000
 
-const waitFor = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const stop = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }
-    const timer = setTimeout(stop, ms)
-    signal.addEventListener('abort', stop)
-  })
-
 /**
  * A shared log before a spool of its own: what the shared log does not take in time goes to this process's disk, durable
  * as there, and is handed on when it answers again. After the first append that was late nothing else waits for it: the
@@ -66,7 +54,7 @@ export function openSpoolingEventLog(options: SpoolingLogOptions): EventLog & Sp
   const { spool } = options
   const timeoutMs = options.timeoutMs ?? 1_000
   const onProblem = options.onProblem ?? (() => undefined)
-  const wait = options.wait ?? waitFor
+  const wait = options.wait ?? waitUnless
   const closing = new AbortController()
   let shared: EventLog | null = null
   /** Whether the shared log answered last time. */
@@ -99,7 +87,7 @@ export function openSpoolingEventLog(options: SpoolingLogOptions): EventLog & Sp
     }
   })()
 
-  /** True when the records are in the shared log in time. */
+  /** Where the records are in the shared log; null when it did not take them in time. */
   const tryShared = async (topic: string, records: readonly LogRecord[]): Promise<AppendResult | null> => {
     if (!shared || !answers) return null
     let timer: NodeJS.Timeout | undefined

@@ -7,16 +7,14 @@ import { createUnconsumed } from '@footfall/console/unconsumed'
 import { createAddressReader } from '@footfall/http/client-address'
 import { healthRoutes } from '@footfall/http/health'
 import { senderOf } from '@footfall/http/ip-address'
-import { openJobQueue } from '@footfall/job-queue/open'
 import { createFeeds } from '@footfall/jobs/import/feed'
 import { registerJobRoutes } from '@footfall/jobs/routes'
-import { openRegistry } from '@footfall/registry/registry'
 import { readAdminToken } from '@footfall/standalone/admin-token'
 import { writeServerFile } from '@footfall/standalone/server-file'
 import { storedPositions } from '@footfall/store/positions'
 import { publicUrlOf, runService, type Service } from './frame.ts'
 import { consumedToEnds, importSecretsFile } from './job-parts.ts'
-import { checkJobQueueUrl, connectLog, connectStore } from './servers.ts'
+import { connectStore, followRegistry, openLog, openQueue } from './servers.ts'
 
 /** The web face and its API. Starts once log and job queue answer; the store may come and go. */
 export async function startConsoleService(
@@ -25,23 +23,14 @@ export async function startConsoleService(
   const signInLinks = createSignInLinks({ now: Date.now, ttlMs: 15 * 60_000 })
   let publicUrl = (): string => config.PUBLIC_URL
   const service = await runService(config, async (frame, app) => {
-    const { logger, metrics } = frame
+    const { metrics } = frame
     healthRoutes(app, { metrics, notReady: frame.notReady })
     const adminToken = await readAdminToken(config.ADMIN_TOKEN, config.adminTokenFile)
     const store = connectStore(config)
     frame.onClose(() => store.close())
-    const queue = await frame.persist('the job queue', () =>
-      openJobQueue(checkJobQueueUrl(config), { onProblem: (problem) => logger.error(problem) }),
-    )
-    frame.onClose(() => queue.close())
-    const log = await frame.persist('the log', () => connectLog(frame))
-    frame.onClose(() => log.close())
-    const registry = await openRegistry({
-      log,
-      snapshotFile: join(config.dataDirectory, 'registry.json'),
-      onProblem: (problem) => logger.error(problem),
-    })
-    frame.onClose(() => registry.close())
+    const queue = await openQueue(frame)
+    const log = await openLog(frame)
+    const registry = await followRegistry(frame, log)
     publicUrl = () => publicUrlOf(config, app)
     const unconsumed = createUnconsumed(log, () => storedPositions(store, log.logId))
     const clientOf = createAddressReader(config.TRUSTED_PROXIES)

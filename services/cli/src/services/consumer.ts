@@ -1,14 +1,11 @@
-import { join } from 'node:path'
 import type { Config } from '@footfall/config/config'
-import { findRoot } from '@footfall/config/root'
 import { topics } from '@footfall/contracts/event'
 import { startConsumer } from '@footfall/consumer/consume'
 import { startRefusalConsumer } from '@footfall/consumer/consume-refusals'
 import { healthRoutes } from '@footfall/http/health'
 import { refuseUnknown } from '@footfall/http/http-options'
-import { migrate } from '@footfall/store/migrate'
 import { runService, type Service } from './frame.ts'
-import { connectLog, connectStore } from './servers.ts'
+import { connectStore, migrateStore, openLog } from './servers.ts'
 
 /** Takes events from the log into the store; several share the partitions out. */
 export async function startConsumerService(config: Config): Promise<Service> {
@@ -19,9 +16,8 @@ export async function startConsumerService(config: Config): Promise<Service> {
     const store = connectStore(config)
     frame.onClose(() => store.close())
     return async () => {
-      const log = await frame.persist('the log', () => connectLog(frame))
-      frame.onClose(() => log.close())
-      await frame.persist('the store', () => migrate(store, join(findRoot(), 'shared/store/migrations')))
+      const log = await openLog(frame)
+      await migrateStore(frame, store)
       const consumer = await frame.persist('the log', () =>
         startConsumer({
           log,

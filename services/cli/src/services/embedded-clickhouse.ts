@@ -22,5 +22,10 @@ export async function startEmbeddedClickHouse(config: Config): Promise<Service> 
     onLog: (line) => logger.debug({ line }, 'embedded ClickHouse'),
     onProblem: (problem) => problem !== null && logger.error({ problem }, 'embedded ClickHouse is away'),
   })
-  return { url: engine.url, failed: new Promise(() => undefined), close: () => engine.close() }
+  return {
+    url: engine.url,
+    ready: Promise.resolve(),
+    failed: new Promise(() => undefined),
+    close: () => engine.close(),
+  }
 }

@@ -11,6 +11,8 @@ import fastify, { type FastifyInstance } from 'fastify'
 /** A service that runs in a process of its own. */
 export interface Service {
   readonly url: string
+  /** Resolves once it can do its work; never when it failed before. */
+  readonly ready: Promise<void>
   /** Resolves with the reason when the process has to end: whatever supervises it starts it again. */
   readonly failed: Promise<Error>
   close(): Promise<void>
@@ -116,8 +118,11 @@ export async function runService(
     for (const closer of closers.splice(0).reverse())
       await closer().catch((error: unknown) => logger.error({ err: error }, 'closing'))
   }
+  let tellReady: () => void = () => undefined
+  const ready = new Promise<void>((resolve) => (tellReady = resolve))
   const isReady = (): void => {
     waitsFor = null
+    tellReady()
     metrics.ready.set({ part: 'service' }, 1)
   }
 
@@ -132,7 +137,12 @@ export async function runService(
         if (!closing.signal.aborted) frame.fail(error)
       })
     const { port } = app.server.address() as AddressInfo
-    return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${port}`, failed, close }
+    return {
+      url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${port}`,
+      ready,
+      failed,
+      close,
+    }
   } catch (error) {
     await close()
     throw error

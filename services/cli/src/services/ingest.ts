@@ -9,14 +9,13 @@ import { within } from '@footfall/event-log/within'
 import { createIngest } from '@footfall/ingest/app'
 import { readSdk } from '@footfall/ingest/routes/sdk'
 import { refuseUnknown } from '@footfall/http/http-options'
-import { openRegistry } from '@footfall/registry/registry'
 import { runService, type Frame, type Service } from './frame.ts'
-import { checkEventLogUrl, connectLog } from './servers.ts'
+import { checkEventLogUrl, connectLog, followRegistry } from './servers.ts'
 
 const handOverMs = 2_000
 
 /** The log before a spool in the data directory. */
-async function openLog(frame: Frame) {
+async function openSpoolingLog(frame: Frame) {
   const { config, logger } = frame
   // Before the spool is: it would wait for a log that never comes.
   checkEventLogUrl(config)
@@ -45,13 +44,8 @@ export async function startIngest(config: Config): Promise<Service> {
     )
   return runService(config, async (frame, app) => {
     const { logger, metrics } = frame
-    const log = await openLog(frame)
-    const registry = await openRegistry({
-      log,
-      snapshotFile: join(config.dataDirectory, 'registry.json'),
-      onProblem: (problem) => logger.error(problem),
-    })
-    frame.onClose(() => registry.close())
+    const log = await openSpoolingLog(frame)
+    const registry = await followRegistry(frame, log)
     const { openSharedSalts } = await import('@footfall/ingest/shared-salts')
     const sharedSalts =
       config.SALT_REDIS_URL === ''
@@ -92,18 +86,11 @@ export async function startIngest(config: Config): Promise<Service> {
 /** Hands on what the spool of a data directory holds, and ends: for a machine that is gone, or goes. */
 export async function drainSpool(config: Config, tell: (left: number) => void): Promise<void> {
   const service = await runService({ ...config, PORT: 0 }, async (frame) => {
-    const log = await openLog(frame)
+    const log = await openSpoolingLog(frame)
     frame.everySecond('progress', async () => tell(await log.spooled()))
     return () => log.drained()
   })
-  await new Promise<void>((resolve, reject) => {
-    void service.failed.then(reject)
-    const look = async (): Promise<void> => {
-      const { status } = await fetch(`${service.url}/readyz`)
-      if (status === 200) resolve()
-      else setTimeout(() => void look().catch(reject), 200)
-    }
-    look().catch(reject)
-  })
+  const failed = service.failed.then((error) => Promise.reject(error))
+  await Promise.race([service.ready, failed])
   await service.close()
 }

@@ -1,9 +1,15 @@
+import { join } from 'node:path'
 import type { Config } from '@footfall/config/config'
+import { findRoot } from '@footfall/config/root'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import type { EventLog } from '@footfall/event-log'
 import type { KafkaExtras } from '@footfall/event-log/kafka'
 import { openSharedEventLog } from '@footfall/event-log/open'
+import type { JobQueue } from '@footfall/job-queue'
+import { openJobQueue } from '@footfall/job-queue/open'
+import { openRegistry, type Registry } from '@footfall/registry/registry'
+import { migrate } from '@footfall/store/migrate'
 import { openStore, type Store } from '@footfall/store/open'
 import type { Frame } from './frame.ts'
 
@@ -56,4 +62,37 @@ export function connectStore(config: Config): Store {
 export function checkJobQueueUrl({ jobQueueUrl }: Config): string {
   if (!/^rediss?:/.test(jobQueueUrl)) throw needs('JOB_QUEUE_URL', 'redis://host:6379')
   return jobQueueUrl
+}
+
+/** Waits for the log, and closes it with the service. */
+export async function openLog(frame: Frame): Promise<EventLog & KafkaExtras> {
+  const log = await frame.persist('the log', () => connectLog(frame))
+  frame.onClose(() => log.close())
+  return log
+}
+
+/** Waits for the job queue, and closes it with the service. */
+export async function openQueue(frame: Frame): Promise<JobQueue> {
+  const url = checkJobQueueUrl(frame.config)
+  const queue = await frame.persist('the job queue', () =>
+    openJobQueue(url, { onProblem: (problem) => frame.logger.error(problem) }),
+  )
+  frame.onClose(() => queue.close())
+  return queue
+}
+
+/** The registry of a log, with its snapshot in the data directory; closed with the service. */
+export async function followRegistry(frame: Frame, log: EventLog): Promise<Registry> {
+  const registry = await openRegistry({
+    log,
+    snapshotFile: join(frame.config.dataDirectory, 'registry.json'),
+    onProblem: (problem) => frame.logger.error(problem),
+  })
+  frame.onClose(() => registry.close())
+  return registry
+}
+
+/** Waits for the store, and brings its schema up to date. */
+export async function migrateStore(frame: Frame, store: Store): Promise<void> {
+  await frame.persist('the store', () => migrate(store, join(findRoot(), 'shared/store/migrations')))
 }

@@ -51,3 +51,19 @@ export function addFacts(...all: readonly Facts[]): Facts {
   for (const facts of all) for (const [name, value] of Object.entries(facts)) sum[name] = (sum[name] ?? 0) + value
   return sum
 }
+
+/** What a sender may be told; everything else is a fault. 403 is for the strangers among the senders. */
+const documented = new Set(['202', '403', '429', '503', 'none'])
+
+/** Stops a client and says what it was answered. @throws when a request hung, or an answer is not documented */
+export async function finishClient(client: Client): Promise<Facts> {
+  await client.stop()
+  const { events, hung, held, answers } = client.counts
+  const odd = Object.keys(answers).filter((status) => !documented.has(status))
+  if (odd.length > 0)
+    throw new Error(
+      `answers that are not documented: ${odd.map((status) => `${answers[status]} × ${status}`).join(', ')}`,
+    )
+  if (hung > 0) throw new Error(`${hung} requests got no answer in time`)
+  return { events, ...answers, ...(held > 0 ? { 'not made': held } : {}) }
+}

@@ -5,12 +5,12 @@ import { dirtyDays } from '@footfall/store/fold'
 import { openStore, type Store } from '@footfall/store/open'
 import { startInstallation, type Installation } from '../servers/distributed.ts'
 import { ready } from '../servers/footfall.ts'
-import { addFacts, pause, until, type Facts } from './bench.ts'
+import { finishClient, pause, until, type Facts } from './bench.ts'
 import { checkLedger, faultsOf, type Report } from './check.ts'
 import { startClient, type Client } from './client.ts'
 import { hashContent, openJournal, readJournal, type JournalFile } from './journal.ts'
 import { print, type PhaseResult } from './matrix.ts'
-import { catalogue, documented, origin, targets } from './programme.ts'
+import { catalogue, origin, targets } from './programme.ts'
 import { newId, seeded } from './random.ts'
 
 export interface DistributedOptions {
@@ -304,13 +304,9 @@ export async function runDistributedMatrix(options: DistributedOptions): Promise
         return client
       },
       async finish(client) {
-        await client.stop()
+        const facts = await finishClient(client)
         clients.delete(client)
-        const { events, hung, held, answers } = client.counts
-        const odd = Object.keys(answers).filter((status) => !documented.has(status))
-        if (odd.length > 0) throw new Error(`answers that are not documented: ${odd.join(', ')}`)
-        if (hung > 0) throw new Error(`${hung} requests got no answer in time`)
-        return addFacts({ events }, answers, held > 0 ? { 'not made': held } : {})
+        return facts
       },
     }
     const phase = async (

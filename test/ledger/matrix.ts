@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dirtyDays } from '@footfall/store/fold'
 import { checkLedger, faultsOf, type Report } from './check.ts'
-import { drained, until, type Bench, type Facts } from './bench.ts'
+import { drained, finishClient, until, type Bench, type Facts } from './bench.ts'
 import { startClient, type Client } from './client.ts'
 import { fillDisk } from './fill-disk.ts'
 import { findPort, footfallProcess } from './footfall-process.ts'
 import { openJournal, readJournal } from './journal.ts'
 import { drain, killMain, killStore } from './kills.ts'
-import { catalogue, documented, origin, targets } from './programme.ts'
+import { catalogue, origin, targets } from './programme.ts'
 import { seeded } from './random.ts'
 import { restoreBackup, restoreMoments } from './restore.ts'
 
@@ -85,16 +85,9 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixResult> {
       return client
     },
     async finish(client) {
-      await client.stop()
+      const facts = await finishClient(client)
       clients.delete(client)
-      const { events, hung, held, answers } = client.counts
-      const odd = Object.keys(answers).filter((status) => !documented.has(status))
-      if (odd.length > 0)
-        throw new Error(
-          `answers that are not documented: ${odd.map((status) => `${answers[status]} × ${status}`).join(', ')}`,
-        )
-      if (hung > 0) throw new Error(`${hung} requests got no answer in time`)
-      return { events, ...answers, ...(held > 0 ? { 'not made': held } : {}) }
+      return facts
     },
   }
 

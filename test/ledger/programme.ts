@@ -27,5 +27,3 @@ export const catalogue = {
     keys: [key],
   })),
 }
-/** What a sender may be told; everything else is a fault. 403 is for the strangers among the senders. */
-export const documented = new Set(['202', '403', '429', '503', 'none'])

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { ClickHouseError, ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client'
 import { PipelineError } from '@footfall/contracts/errors'
 
@@ -28,6 +30,10 @@ export interface Store {
    * rows go in whatever the table remembers, also of equal ones.
    */
   insert(table: string, columns: readonly string[], rows: readonly unknown[][], token: string | null): Promise<void>
+  /** The rows of a SELECT as the engine's own bytes, for `take` of another store. */
+  give(sql: string, parameters?: QueryParameters): Promise<Readable>
+  /** Inserts what `give` of another store gives; what comes at once may be stored in parts when it fails. */
+  take(table: string, columns: string, rows: Readable): Promise<void>
   ping(): Promise<boolean>
   close(): Promise<void>
 }
@@ -172,6 +178,26 @@ export function openStore(options: StoreOptions): Store {
           // Without a token the engine takes the content for one; how that is switched off depends on its version.
           clickhouse_settings: { insert_deduplication_token: token ?? randomUUID() },
         })
+      } catch (error) {
+        throw toPipelineError(error)
+      }
+    },
+    async give(sql, parameters) {
+      try {
+        const query = `${sql} FORMAT Native`
+        const result = await commandClient.exec({ query, ...(parameters ? { query_params: parameters } : {}) })
+        return result.stream
+      } catch (error) {
+        throw toPipelineError(error)
+      }
+    },
+    async take(table, columns, rows) {
+      try {
+        const query = `INSERT INTO ${table} (${columns}) FORMAT Native`
+        // As in insert: rows that equal others are rows all the same.
+        const clickhouse_settings = { insert_deduplication_token: randomUUID() }
+        const result = await commandClient.exec({ query, values: rows, clickhouse_settings })
+        await finished(result.stream.resume())
       } catch (error) {
         throw toPipelineError(error)
       }

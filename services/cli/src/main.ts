@@ -6,6 +6,7 @@ import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { eraseCommand } from './commands/erase.ts'
 import { importCommand } from './commands/import.ts'
+import { migrateToCommand } from './commands/migrate-to.ts'
 import { registryCommand } from './commands/registry.ts'
 import { replayCommand } from './commands/replay.ts'
 import { restoreCommand } from './commands/restore.ts'
@@ -26,6 +27,7 @@ for (const add of [
   replayCommand,
   backupCommand,
   restoreCommand,
+  migrateToCommand,
   doctorCommand,
 ]) {
   add(program, config)

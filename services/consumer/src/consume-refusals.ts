@@ -46,11 +46,14 @@ export async function startRefusalConsumer(options: {
 }): Promise<{
   /** Rejects with what stopped it. */
   readonly failed: Promise<never>
+  /** First offset that is not counted, per partition. */
+  positions(): ReadonlyMap<number, number>
   close(): Promise<void>
 }> {
   const { log, store, logger } = options
   const wait = options.wait ?? ((ms: number) => sleep(ms))
   const runs = new Map<number, { stop: AbortController; done: Promise<void> }>()
+  const positions = new Map<number, number>()
   let join: (consumer: LogConsumer) => void = () => undefined
   const joined = new Promise<LogConsumer>((resolve) => (join = resolve))
   let fail: (error: unknown) => void = () => undefined
@@ -75,6 +78,7 @@ export async function startRefusalConsumer(options: {
     const consumer = await joined
     const position = await persist(signal, () => consumer.position(partition))
     let { next } = position
+    positions.set(partition, next)
     // An open claim is inserted again whole: its token makes that safe, and its bounds are those of the first try.
     let claimed = position.claimed
     while (!signal.aborted) {
@@ -99,6 +103,7 @@ export async function startRefusalConsumer(options: {
         await consumer.advance(partition, end)
       })
       next = end
+      positions.set(partition, next)
       claimed = undefined
     }
   }
@@ -118,11 +123,13 @@ export async function startRefusalConsumer(options: {
       runs.delete(partition)
       former?.stop.abort()
       await former?.done
+      positions.delete(partition)
     },
   })
   join(consumer)
   return {
     failed,
+    positions: () => positions,
     async close() {
       for (const { stop } of runs.values()) stop.abort()
       await Promise.all([...runs.values()].map(({ done }) => done))

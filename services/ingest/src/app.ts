@@ -19,7 +19,8 @@ import { pixelRoute } from './routes/pixel.ts'
 import { privacyRoute } from './routes/privacy.ts'
 import { sdkRoute, type ServedSdk } from './routes/sdk.ts'
 import { limitRefused } from './routes/limit-refused.ts'
-import { openSalts, type SaltedDeployment } from './salts.ts'
+import { readSaltedDeployments } from './salted-deployments.ts'
+import { openSalts } from './salts.ts'
 import type { SharedSalts } from './shared-salts.ts'
 import { createSenderShare, type SenderShare } from './sender-share.ts'
 
@@ -84,12 +85,7 @@ export function createIngest(options: IngestOptions): Ingest {
     now,
     onCount: (reason, events) => metrics.refused.inc({ reason }, events),
   })
-  const saltedDeployments = (at: number): SaltedDeployment[] =>
-    registry.deployments().map(({ deployment, timeZoneAt, registeredAt }) => {
-      const today = localTime(timeZoneAt(at), at).day
-      const isNew = localTime(timeZoneAt(registeredAt), registeredAt).day === today
-      return { id: deployment.id, today, isNew }
-    })
+  const saltedDeployments = readSaltedDeployments(registry)
   const turnSalts = (): void => {
     const at = now()
     salts.turn(saltedDeployments(at), at)

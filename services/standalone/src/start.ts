@@ -31,7 +31,8 @@ import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
 import { readAdminToken } from './admin-token.ts'
 import { ensureFirstApp } from './first-app.ts'
-import { writeServerFile } from './server-file.ts'
+import { refuseMoved } from './moved-file.ts'
+import { writeJsonFile } from './json-file.ts'
 
 export interface Standalone {
   readonly url: string
@@ -70,7 +71,7 @@ async function freePort(): Promise<number> {
 /**
  * Everything in one process, and embedded ClickHouse beside it. Resolves when ingest and console answer: the store may
  * come later, go and come back, and is tried for ever.
- * @throws LOG_LOCKED when another process holds the directory.
+ * @throws LOG_LOCKED when another process holds the directory; CONFLICT when its contents were moved elsewhere.
  */
 export async function startStandalone(
   config: Config,
@@ -81,6 +82,7 @@ export async function startStandalone(
   const directory = config.dataDirectory
   const inData = (name: string): string => join(directory, name)
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  await refuseMoved(directory)
   const adminToken = await readAdminToken(config.ADMIN_TOKEN, config.adminTokenFile)
   const storeDirectory = fileOf(config.storeUrl, 'embedded')
   const closers: (() => Promise<unknown>)[] = []
@@ -233,7 +235,7 @@ export async function startStandalone(
     closers.push(async () => clearInterval(ticking))
 
     // A disk without room keeps commands from finding the server, and no beacon from coming in.
-    await writeServerFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort }).catch(
+    await writeJsonFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort }).catch(
       (error: unknown) => logger.error({ err: error }, 'server.json could not be written'),
     )
     closers.push(() => rm(inData('server.json'), { force: true }))

@@ -33,6 +33,8 @@ export interface KafkaLogOptions {
 export interface KafkaExtras {
   /** Drops all records of a topic before these offsets, by partition; they are gone when it resolves. */
   forget(topic: string, ends: readonly number[]): Promise<void>
+  /** How many consume a topic in a group now. */
+  members(topic: string, group: string): Promise<number>
 }
 
 const dayMs = 24 * 3_600_000
@@ -92,6 +94,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
   }
 
   const nameOf = (topic: string): string => `${prefix}${topic}`
+  const groupOf = (topic: string, group: string): string => nameOf(`${group}.${topic}`)
   const retentionOf = (topic: string): number | null => {
     const kept = topic === identityTopic ? null : options.retainMs?.[topic]
     return kept === undefined ? 7 * dayMs : kept
@@ -176,7 +179,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
         inTurn,
         topic: nameOf(topic),
         // A group is of one topic: members of a group that read different topics would be given each other's.
-        group: nameOf(`${group}.${topic}`),
+        group: groupOf(topic, group),
         handlers,
         sessionTimeoutMs: options.sessionTimeoutMs ?? 30_000,
         partitions: () => partitions(topic),
@@ -337,6 +340,14 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
       try {
         if (before.length > 0)
           await inTurn(() => admin.deleteTopicRecords({ topic: nameOf(topic), partitions: before }))
+      } catch (error) {
+        throw unavailable(error)
+      }
+    },
+    async members(topic, group) {
+      try {
+        const { groups } = await inTurn(() => admin.describeGroups([groupOf(topic, group)]))
+        return groups.reduce((sum, { members }) => sum + members.length, 0)
       } catch (error) {
         throw unavailable(error)
       }

@@ -6,14 +6,14 @@ import { findRoot } from '@footfall/config/root'
 import { storeGroup } from '@footfall/consumer/consume'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
-import { superviseEmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { hashFile } from '@footfall/jobs/backup'
 import { migrate } from '@footfall/store/migrate'
-import { openStore, type Store } from '@footfall/store/open'
+import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import type { Command } from 'commander'
 import * as z from 'zod'
+import { withEmbeddedStore } from '../embedded-store.ts'
 import { findServer } from '../server.ts'
 
 const manifestSchema = z.object({
@@ -39,25 +39,6 @@ export async function checkBackup(directory: string): Promise<z.infer<typeof man
       )
   }
   return manifest
-}
-
-async function withStore<Result>(
-  config: Config,
-  work: (store: Store) => Promise<Result>,
-  backups: string,
-): Promise<Result> {
-  const engine = await superviseEmbeddedClickHouse({
-    directory: config.storeUrl.replace(/^embedded:/, ''),
-    backupsDirectory: backups,
-    memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
-  })
-  const store = openStore({ url: `${engine.url}/footfall`, user: engine.user, password: engine.password })
-  try {
-    return await work(store)
-  } finally {
-    await store.close()
-    await engine.close()
-  }
 }
 
 /**
@@ -108,10 +89,8 @@ export function restoreCommand(program: Command, config: () => Config): void {
       if (await findServer(read))
         throw new PipelineError('CONFLICT', 'The server is running on this data directory: stop it first.')
       if (options.resume) {
-        const lines = await withStore(
-          read,
-          (store) => resumeFromStore(read, store),
-          join(read.dataDirectory, 'backups'),
+        const lines = await withEmbeddedStore(read, join(read.dataDirectory, 'backups'), (store) =>
+          resumeFromStore(read, store),
         )
         console.log(lines.join('\n'))
         return
@@ -126,17 +105,13 @@ export function restoreCommand(program: Command, config: () => Config): void {
       await cp(join(from, 'log'), read.eventLogUrl.replace(/^file:/, ''), { recursive: true })
       if (existsSync(join(from, 'import-secrets.json')))
         await cp(join(from, 'import-secrets.json'), join(read.dataDirectory, 'import-secrets.json'))
-      const lines = await withStore(
-        read,
-        async (store) => {
-          await store.command(
-            `RESTORE DATABASE footfall FROM File('${join(from, 'store.tar.zst').replace(/'/g, "\\'")}') SETTINGS allow_non_empty_tables = 1`,
-          )
-          await migrate(store, join(findRoot(), 'shared/store/migrations'))
-          return resumeFromStore(read, store)
-        },
-        from,
-      )
+      const lines = await withEmbeddedStore(read, from, async (store) => {
+        await store.command(
+          `RESTORE DATABASE footfall FROM File('${join(from, 'store.tar.zst').replace(/'/g, "\\'")}') SETTINGS allow_non_empty_tables = 1`,
+        )
+        await migrate(store, join(findRoot(), 'shared/store/migrations'))
+        return resumeFromStore(read, store)
+      })
       console.log(
         `Restored the backup of ${manifest.made_at} (${manifest.files.length} files).\n${lines.join('\n')}\nVisitors of today are not known again until the next midnight: their salts are in no backup.`,
       )

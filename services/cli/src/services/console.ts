@@ -10,7 +10,7 @@ import { senderOf } from '@footfall/http/ip-address'
 import { createFeeds } from '@footfall/jobs/import/feed'
 import { registerJobRoutes } from '@footfall/jobs/routes'
 import { readAdminToken } from '@footfall/standalone/admin-token'
-import { writeServerFile } from '@footfall/standalone/server-file'
+import { writeJsonFile } from '@footfall/standalone/json-file'
 import { storedPositions } from '@footfall/store/positions'
 import { publicUrlOf, runService, type Service } from './frame.ts'
 import { consumedToEnds, importSecretsFile } from './job-parts.ts'
@@ -59,7 +59,7 @@ export async function startConsoleService(
     frame.onClose(() => rm(file, { force: true }))
     return async () => {
       const url = publicUrlOf({ ...config, PUBLIC_URL: '' }, app)
-      await writeServerFile(file, { pid: process.pid, url, publicUrl: publicUrl() })
+      await writeJsonFile(file, { pid: process.pid, url, publicUrl: publicUrl() })
     }
   })
   return {

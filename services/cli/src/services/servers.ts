@@ -10,6 +10,7 @@ import type { JobQueue } from '@footfall/job-queue'
 import { openJobQueue } from '@footfall/job-queue/open'
 import { openRegistry, type Registry } from '@footfall/registry/registry'
 import { migrate } from '@footfall/store/migrate'
+import { refuseUnfinishedMove } from '@footfall/store/moves'
 import { openStore, type Store } from '@footfall/store/open'
 import type { Frame } from './frame.ts'
 
@@ -46,7 +47,7 @@ export async function connectLog({
 }
 
 /** The store that all services share. @throws INVALID_REQUEST when it is a directory. */
-export function connectStore(config: Config): Store {
+export function connectStore(config: Config, options: { requestTimeoutMs?: number } = {}): Store {
   if (!/^https?:/.test(config.storeUrl)) throw needs('STORE_URL', 'http://user@host:8123/footfall')
   const url = new URL(config.storeUrl)
   const database = url.pathname.replace(/^\//, '')
@@ -55,6 +56,7 @@ export function connectStore(config: Config): Store {
     user: decodeURIComponent(url.username) || 'default',
     password: decodeURIComponent(url.password) || (config.STORE_PASSWORD ?? ''),
     ...(database === '' ? {} : { database }),
+    ...options,
   })
 }
 
@@ -92,7 +94,8 @@ export async function followRegistry(frame: Frame, log: EventLog): Promise<Regis
   return registry
 }
 
-/** Waits for the store, and brings its schema up to date. */
+/** Waits for the store, brings its schema up to date, and waits for a move into it to end. */
 export async function migrateStore(frame: Frame, store: Store): Promise<void> {
   await frame.persist('the store', () => migrate(store, join(findRoot(), 'shared/store/migrations')))
+  await frame.persist('the store', () => refuseUnfinishedMove(store))
 }

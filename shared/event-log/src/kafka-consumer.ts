@@ -21,8 +21,6 @@ const fullBytes = 16 * 1024 * 1024
 const fetchWaitMs = 200
 /** A fetch for each record that comes would cost more than all else that a consumer does. */
 const fetchFromBytes = 256 * 1024
-/** A consumer that asks for nothing for so long hangs: it must not keep its partitions by heartbeats alone. */
-const stalledMs = 5 * 60_000
 /** How long a leave may take; then the group waits for the session to end. */
 const closeMs = 5_000
 
@@ -36,6 +34,8 @@ export interface GroupParts {
   readonly group: string
   readonly handlers: ConsumerHandlers
   readonly sessionTimeoutMs: number
+  /** A consumer that asks for nothing for so long hangs: it must not keep its partitions by heartbeats alone. */
+  readonly stalledMs: number
   readonly partitions: () => Promise<PartitionState[]>
   readonly onProblem: (problem: string) => void
   /** Told by the client's log that a fetch of a group was out of range: it then forgets where that group was. */
@@ -97,7 +97,7 @@ const unavailable = (error: unknown, detail?: string): PipelineError =>
  *   though it may get it back.
  */
 export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
-  const { kafka, admin, topic, group, handlers, onProblem } = parts
+  const { kafka, admin, topic, group, handlers, stalledMs, onProblem } = parts
   const places = new Map<number, Place>()
   /** Revocations that are still being handled: a partition is given again only after its former run has ended. */
   const turns = new Map<number, Promise<void>>()
@@ -285,9 +285,11 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     fail(`${topic} no longer holds what ${group} was to read next: it was cut, or made anew.`)
   })
   const watchdog = setInterval(() => {
-    if (places.size === 0 || Date.now() - lastCall < stalledMs) return
+    // Who waits for what arrives asks all the while.
+    if (places.size === 0 || listeners.size > 0) lastCall = Date.now()
+    if (Date.now() - lastCall < stalledMs) return
     fail(`Nothing was asked of ${topic} for ${stalledMs / 1000} s: the consumer hangs, its partitions go to others.`)
-  }, 10_000)
+  }, stalledMs / 10)
   watchdog.unref()
 
   const checkAlive = (): void => {

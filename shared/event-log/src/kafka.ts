@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PipelineError } from '@footfall/contracts/errors'
+import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
 import kafkajs, { type Admin, type ISocketFactory, type Kafka, type SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
 import type { EventLog, LogRecord, PartitionState, TailOptions, TailRecord } from './event-log.ts'
@@ -24,6 +24,8 @@ export interface KafkaLogOptions {
   readonly retainMs?: Readonly<Record<string, number | null>>
   /** After so long without a sign of life a consumer's partitions go to others. Default 30,000. */
   readonly sessionTimeoutMs?: number
+  /** After so long without a question of ours a consumer is taken to hang, and gives its partitions up. Default 300,000. */
+  readonly stalledMs?: number
   readonly onProblem?: (problem: string) => void
   /** For tests that cut connections. */
   readonly socketFactory?: ISocketFactory
@@ -182,6 +184,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
         group: groupOf(topic, group),
         handlers,
         sessionTimeoutMs: options.sessionTimeoutMs ?? 30_000,
+        stalledMs: options.stalledMs ?? 300_000,
         partitions: () => partitions(topic),
         onProblem,
         onOutOfRange(member, listener) {
@@ -236,7 +239,10 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
       }
     } catch (error) {
       // What was under way when the log closed fails with it: the tail has ended all the same.
-      if (!signal.aborted) throw error
+      if (signal.aborted) return
+      if (!isPipelineError(error) || error.retryable || error.code !== 'LOG_UNAVAILABLE') throw error
+      // What a group's consumer cannot come back from ends this tail alone: another begins where it was.
+      throw new PipelineError('LOG_UNAVAILABLE', `A tail of ${topic} ended.`, { cause: error })
     } finally {
       ending.abort()
       if (consumer) {

@@ -217,6 +217,23 @@ test('a consumer that stopped for good says so instead of giving its partitions 
   expect(await whole.consumer.position(0)).toEqual({ next: 0 })
 }, 60_000)
 
+test('a consumer that is asked nothing gives its partitions up; a tail of a quiet topic goes on', async () => {
+  newWorld()
+  let tellStalled: (problem: string) => void = () => undefined
+  const stalled = new Promise<string>((resolve) => (tellStalled = resolve))
+  const log = await openLog({ stalledMs: 1_000, onProblem: (problem) => tellStalled(problem) })
+  await log.append('one', recordsOf(['first']))
+  const rest = log.tail('one', { from: new Map([[0, 1]]) })[Symbol.asyncIterator]()
+  const next = rest.next()
+  // It joins later than the tail began, and is given up as long after its last question.
+  const { consumer } = await join(log, 'many', 'idle')
+  expect(await stalled).toContain('Nothing was asked of')
+  await expect(consumer.position(0)).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryable: false })
+  await log.append('one', recordsOf(['second']))
+  expect((await next).value).toMatchObject({ offset: 1 })
+  await rest.return?.()
+})
+
 test('a consumer that slept past its session is fenced, and its heir finds the claim it left', async () => {
   newWorld()
   const log = await openLog()

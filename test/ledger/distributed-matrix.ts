@@ -64,6 +64,12 @@ async function metricOf(url: string, name: string): Promise<number> {
 }
 const spooledOf = async ({ ingests }: Installation): Promise<number> =>
   (await Promise.all(ingests.map(({ url }) => metricOf(url, 'footfall_spool_records')))).reduce((a, b) => a + b, 0)
+/** Records that the consumers have not taken yet, by what they say once a second. */
+const lagOf = async ({ consumers }: Installation): Promise<number> =>
+  (await Promise.all(consumers.map(({ url }) => metricOf(url, 'footfall_consumer_lag_records')))).reduce(
+    (a, b) => a + b,
+    0,
+  )
 const inLogOf = async ({ console }: Installation): Promise<number> => {
   const answer = await fetch(`${console.url}/api/v1/ledger`, { headers: bearer, signal: AbortSignal.timeout(20_000) })
   if (!answer.ok) throw new Error(`ledger: ${answer.status}`)
@@ -219,11 +225,9 @@ async function storeAway(world: World, seconds: number): Promise<Facts> {
   await store.stop()
   await pause(seconds * 1_000)
   await store.start()
-  const waiting = async (): Promise<number> => inLogOf(world.installation).catch(() => NaN)
-  await until('the console', async () => (await waiting()) >= 0, 60_000)
+  const backlog = await lagOf(world.installation)
   const began = Date.now()
-  const backlog = await waiting()
-  await until('the store to catch up', async () => (await waiting()) < 2_000, 240_000, 200)
+  await until('the store to catch up', async () => (await lagOf(world.installation)) < 2_000, 240_000, 200)
   const tookSeconds = (Date.now() - began) / 1_000
   const facts = await world.finish(client)
   // What came meanwhile was stored too.
@@ -232,6 +236,32 @@ async function storeAway(world: World, seconds: number): Promise<Facts> {
     backlog,
     'caught up, events a second': Math.round(backlog / tookSeconds + 500),
   }
+}
+
+/** After all that: does every ingest still hear of a change of the registry? */
+async function changeRegistry({ installation }: World): Promise<Facts> {
+  const [added] = catalogue.deployments
+  const later = { ...added!, id: 'ledger-later', keys: ['pk_ledger_later'] }
+  await applyCatalogue(installation, { ...catalogue, deployments: [...catalogue.deployments, later] }, [later.id])
+  return {}
+}
+
+async function applyCatalogue(
+  { console, ingests }: Installation,
+  whole: object,
+  ids: readonly string[],
+): Promise<void> {
+  const applied = await fetch(`${console.url}/api/v1/registry/apply`, {
+    method: 'POST',
+    headers: { ...bearer, 'content-type': 'application/json' },
+    body: JSON.stringify({ catalogue: whole }),
+  })
+  if (!applied.ok) throw new Error(`registry: ${await applied.text()}`)
+  for (const { url } of ingests)
+    await until('an ingest to hear of the registry', async () => {
+      const answers = await Promise.all(ids.map((id) => fetch(`${url}/privacy/${id}`)))
+      return answers.every(({ status }) => status === 200)
+    })
 }
 
 /** Runs every kind of fault on one distributed installation; checks after each kind and at the end. */
@@ -273,17 +303,11 @@ export async function runDistributedMatrix(options: DistributedOptions): Promise
       password: new URL(running.storeUrl).password,
       requestTimeoutMs: 120_000,
     }))
-    const applied = await fetch(`${running.console.url}/api/v1/registry/apply`, {
-      method: 'POST',
-      headers: { ...bearer, 'content-type': 'application/json' },
-      body: JSON.stringify({ catalogue }),
-    })
-    if (!applied.ok) throw new Error(`registry: ${await applied.text()}`)
-    for (const { url } of running.ingests)
-      await until('an ingest to hear of the registry', async () => {
-        const answers = await Promise.all(targets.map(({ deployment }) => fetch(`${url}/privacy/${deployment}`)))
-        return answers.every(({ status }) => status === 200)
-      })
+    await applyCatalogue(
+      running,
+      catalogue,
+      targets.map(({ deployment }) => deployment),
+    )
 
     const world: World = {
       installation: running,
@@ -343,6 +367,7 @@ export async function runDistributedMatrix(options: DistributedOptions): Promise
     await phase('the same event at two ingests', options.twins, () => sendTwins(world, options.twins, journal))
     await phase('Kafka away', awaySeconds, () => kafkaAway(world, awaySeconds))
     await phase('ClickHouse away', awaySeconds, () => storeAway(world, awaySeconds))
+    await phase('the registry is followed', 1, () => changeRegistry(world))
     await phase('everything folded', 1, () => Promise.resolve({}), true)
   } catch (error) {
     stoppedBy = `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${last.slice(-25).join('\n')}`

@@ -2,7 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { topics } from '@footfall/contracts/event'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { openKafkaEventLog } from '@footfall/event-log/kafka'
+import { openSpoolingEventLog } from '@footfall/event-log/spooling'
 import { createIngest } from '@footfall/ingest/app'
 import { openRegistry } from '@footfall/registry/registry'
 import { createLogger } from '@footfall/telemetry/logger'
@@ -15,12 +18,24 @@ export type AcceptQuestion = 'cpu' | 'stop'
 export interface AcceptAnswer {
   readonly port?: number
   readonly cpuMicros?: number
+  /** Events that went to the spool instead of Kafka. */
+  readonly spooled?: number
 }
 
 // Ingest with every step and a durable log, and beside it a route that only parses: in one process, so that both are
 // measured on the same one, and apart from the generator, so that its CPU time is not counted.
 const directory = mkdtempSync(join(tmpdir(), 'footfall-bench-'))
-const log = await openEmbeddedEventLog({ directory: join(directory, 'log') })
+const embedded = await openEmbeddedEventLog({ directory: join(directory, 'log') })
+const [brokers] = process.argv.slice(2)
+// As an ingest of its own has it: Kafka, and its own disk for what Kafka does not answer in time.
+const log = brokers
+  ? openSpoolingEventLog({
+      connect: () =>
+        openKafkaEventLog({ brokers: brokers.split(','), prefix: 'accept.', partitions: { [topics.events]: 24 } }),
+      spool: embedded,
+      topics: [topics.events],
+    })
+  : embedded
 const registry = await openRegistry({ log, snapshotFile: join(directory, 'registry.json') })
 await registry.apply(benchCatalogue, { actor: 'bench' })
 const ingest = createIngest({
@@ -54,6 +69,8 @@ process.on('message', (question: AcceptQuestion) => {
     process.exit(0)
   }
   const { user, system } = process.cpuUsage()
-  tell({ cpuMicros: user + system })
+  const answer = { cpuMicros: user + system }
+  if ('spooled' in log) void log.spooled().then((spooled) => tell({ ...answer, spooled }))
+  else tell(answer)
 })
 process.on('disconnect', () => process.exit(0))

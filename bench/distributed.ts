@@ -5,6 +5,7 @@ import { openStore } from '@footfall/store/open'
 import { startInstallation, type Installation } from '../test/servers/distributed.ts'
 import type { RunningService } from '../test/servers/footfall.ts'
 import { startKafka } from '../test/servers/kafka.ts'
+import { benchAccept } from './accept.ts'
 import { freshness } from './end-to-end.ts'
 import { pause } from './footfall.ts'
 import { benchCatalogue, generateLoad } from './load.ts'
@@ -82,10 +83,11 @@ async function consume(installation: Installation, consumers: readonly RunningSe
 }
 
 /** On three brokers of this machine: what producing costs, and the way to the store with one consumer and with two. */
-export async function benchDistributed(options: { events: number; seconds: number }): Promise<Row[]> {
+export async function benchDistributed(options: { events: number; seconds: number; rounds: number }): Promise<Row[]> {
   const servers = await startKafka()
   const big = await produce(servers.brokers, options.events, 1_000)
   const small = await produce(servers.brokers, options.events / 3, 200)
+  const accept = await benchAccept({ rounds: options.rounds, seconds: 4, brokers: servers.brokers })
   await servers.stop()
 
   const installation = await startInstallation({
@@ -116,6 +118,7 @@ export async function benchDistributed(options: { events: number; seconds: numbe
   return [
     atMost('produce to Kafka, 1,000 events an append: CPU an event', { value: big, unit: 'µs', target: 15 }),
     atMost('produce to Kafka, 200 events an append: CPU an event', { value: small, unit: 'µs', target: 25 }),
+    ...accept,
     atMost('distributed, 1,000 events/s: acknowledged to visible in a new query, p95', {
       value: percentile(waits, 0.95),
       unit: 's',

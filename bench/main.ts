@@ -21,7 +21,8 @@ const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
   'log-to-store': () => benchLogToStore(quick ? 3 : 7),
   'end-to-end': () =>
     benchEndToEnd(quick ? { seconds: 10, sustainedSeconds: 20 } : { seconds: 120, sustainedSeconds: 600 }),
-  distributed: () => benchDistributed(quick ? { events: 60_000, seconds: 15 } : { events: 300_000, seconds: 120 }),
+  distributed: () =>
+    benchDistributed(quick ? { events: 60_000, seconds: 15, rounds: 3 } : { events: 300_000, seconds: 120, rounds: 7 }),
   boards: () => benchBoards(quick ? 1_000_000 : 10_000_000),
 }
 if (values.only !== undefined && !(values.only in parts))

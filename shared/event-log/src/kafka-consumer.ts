@@ -18,7 +18,7 @@ const fetchBytes = 4 * 1024 * 1024
 /** A partition is fetched no further while this much of it waits to be read; all together: three times as much. */
 const fullBytes = 16 * 1024 * 1024
 /** How long a fetch waits for `fetchFromBytes`, and a resumed partition for the next fetch. */
-const fetchWaitMs = 200
+const fetchWaitMs = 500
 /** A fetch for each record that comes would cost more than all else that a consumer does. */
 const fetchFromBytes = 256 * 1024
 /** How long a leave may take; then the group waits for the session to end. */

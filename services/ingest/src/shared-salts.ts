@@ -12,6 +12,8 @@ export interface SharedSalts {
    * @throws CONFLICT when the Redis persists.
    */
   exchange(salts: Salts, deployments: readonly SaltedDeployment[]): Promise<void>
+  /** Why the last exchange did not come about; null when it did. */
+  problem(): string | null
   close(): Promise<void>
 }
 
@@ -69,7 +71,7 @@ export function openSharedSalts(url: string, options: SharedSaltsOptions): Share
   // Told by the exchange that fails.
   redis.on('error', () => undefined)
   let isChecked = false
-  let told = ''
+  let problem: string | null = null
   const offers = new Map<string, string>()
   /** Keys that this life of the Redis has had from us. */
   let published = new Set<string>()
@@ -142,14 +144,15 @@ export function openSharedSalts(url: string, options: SharedSaltsOptions): Share
     async exchange(salts, deployments) {
       try {
         await talk(salts, deployments)
-        told = ''
+        problem = null
       } catch (error) {
         if (error instanceof PipelineError) throw error
-        const problem = `salts are not shared for now: ${server}: ${error instanceof Error ? error.message : String(error)}`
-        if (problem !== told) onProblem(problem)
-        told = problem
+        const seen = `salts are not shared for now: ${server}: ${error instanceof Error ? error.message : String(error)}`
+        if (seen !== problem) onProblem(seen)
+        problem = seen
       }
     },
+    problem: () => problem,
     async close() {
       redis.disconnect()
     },

@@ -28,6 +28,12 @@ export interface BullJobQueueOptions {
   readonly onProblem?: (problem: string) => void
 }
 
+/** What only a queue on a server can be asked. */
+export interface RedisExtras {
+  /** Resolves when Redis answers. @throws JOB_QUEUE_UNAVAILABLE */
+  ping(): Promise<void>
+}
+
 /** What BullMQ keeps for us as the data of a job; its own count of attempts and its own progress are not used. */
 interface StoredJob {
   readonly payload: unknown
@@ -85,6 +91,9 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1`
 
+/** Whoever asks only whether Redis is there gives up sooner. */
+const pingMs = 3_000
+
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Makes ids that sort in the order in which they were made here, and by time among processes (RFC 9562, version 7). */
@@ -109,7 +118,7 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
  * A key that a crash leaves without its job is taken up by the next job of that key.
  * @throws JOB_QUEUE_UNAVAILABLE when Redis does not answer (retryable), or may forget jobs (not retryable).
  */
-export async function openBullJobQueue(options: BullJobQueueOptions): Promise<JobQueue> {
+export async function openBullJobQueue(options: BullJobQueueOptions): Promise<JobQueue & RedisExtras> {
   const { prefix = 'footfall', lockMs = 30_000, answerMs = 5_000 } = options
   const connection = readRedisUrl(options.url)
   const server = nameRedis(connection)
@@ -162,11 +171,11 @@ export async function openBullJobQueue(options: BullJobQueueOptions): Promise<Jo
   })
 
   /** What Redis answers. @throws JOB_QUEUE_UNAVAILABLE when it is away, refuses, or is silent for too long. */
-  const ask = async <Answer>(question: () => Promise<Answer>): Promise<Answer> => {
+  const ask = async <Answer>(question: () => Promise<Answer>, withinMs = answerMs): Promise<Answer> => {
     let timer: NodeJS.Timeout | undefined
     let tell: (() => void) | undefined
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(away ?? new Error('no answer')), answerMs)
+      timer = setTimeout(() => reject(away ?? new Error('no answer')), withinMs)
     })
     try {
       if (redis.status !== 'ready')
@@ -539,6 +548,7 @@ export async function openBullJobQueue(options: BullJobQueueOptions): Promise<Jo
       })
       wake(queue)
     },
+    ping: () => ask(async () => void (await redis.ping()), Math.min(answerMs, pingMs)),
     async close() {
       closing = true
       await Promise.all([...workers].map((worker) => worker.close()))

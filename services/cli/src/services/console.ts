@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '@footfall/config/config'
+import { topics } from '@footfall/contracts/event'
 import { registerConsole } from '@footfall/console/app'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
 import { createUnconsumed } from '@footfall/console/unconsumed'
@@ -14,7 +15,7 @@ import { writeJsonFile } from '@footfall/standalone/json-file'
 import { storedPositions } from '@footfall/store/positions'
 import { publicUrlOf, runService, type Service } from './frame.ts'
 import { consumedToEnds, importSecretsFile } from './job-parts.ts'
-import { connectStore, followRegistry, openLog, openQueue } from './servers.ts'
+import { connectStore, followRegistry, openLog, openQueue, storeAnswers } from './servers.ts'
 
 /** The web face and its API. Starts once log and job queue answer; the store may come and go. */
 export async function startConsoleService(
@@ -58,6 +59,10 @@ export async function startConsoleService(
     const file = join(config.dataDirectory, 'server.json')
     frame.onClose(() => rm(file, { force: true }))
     return async () => {
+      // Pages answer without them, and name the cause.
+      frame.watch('store', storeAnswers(store), { isNeeded: false })
+      frame.watch('log', () => log.partitions(topics.events), { isNeeded: false })
+      frame.watch('job-queue', () => queue.ping(), { isNeeded: false })
       const url = publicUrlOf({ ...config, PUBLIC_URL: '' }, app)
       await writeJsonFile(file, { pid: process.pid, url, publicUrl: publicUrl() })
     }

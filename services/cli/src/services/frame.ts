@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '@footfall/config/config'
 import { isPipelineError } from '@footfall/contracts/errors'
+import { waitUnless } from '@footfall/event-log/within'
 import { httpOptions, refuseWhileClosing } from '@footfall/http/http-options'
 import { createLogger, type Logger } from '@footfall/telemetry/logger'
 import { createMetrics, type Metrics } from '@footfall/telemetry/metrics'
@@ -33,12 +34,22 @@ export interface Frame {
   persist<Result>(what: string, work: () => Promise<Result>): Promise<Result>
   /** Repeats work every second; what fails is tried again by the next. */
   everySecond(what: string, work: () => Promise<unknown>): void
+  /**
+   * Asks a server every few seconds whether it answers, as long as the service runs: `footfall_ready{part}` says so, and
+   * the log when it went and when it came back. One question after the other, however late an answer is.
+   * @param check rejects when the server is away; it has to end by itself some time.
+   * @param options.isNeeded the service is not ready without it.
+   */
+  watch(part: string, check: () => Promise<unknown>, options: { isNeeded: boolean }): void
   /** Why the service cannot do its work now; null when it can. Told by `/readyz`. */
   readonly notReady: () => string | null
 }
 
 const firstRetryMs = 250
 const lastRetryMs = 5_000
+const watchEveryMs = 5_000
+/** A server that takes longer is away, until its answer comes. */
+const answerWithinMs = 4_000
 
 export const newApp = (): FastifyInstance => {
   const app: FastifyInstance = fastify({
@@ -63,19 +74,31 @@ export function publicUrlOf(config: Config, app: FastifyInstance): string {
 /**
  * Starts a service: `prepare` adds its routes, before it listens; what it returns runs behind them, and the service is
  * ready once that has come to its end. So a service answers `/healthz` while the servers it needs are away.
+ * @param options.wait between two looks at a server: resolves after a time, or at once when the signal aborts.
  */
 export async function runService(
   config: Config,
   prepare: (frame: Frame, app: FastifyInstance) => Promise<(() => Promise<void>) | null>,
+  options: { logger?: Logger; wait?: (ms: number, signal: AbortSignal) => Promise<void> } = {},
 ): Promise<Service> {
-  const logger = createLogger(config.LOG_LEVEL)
+  const { logger = createLogger(config.LOG_LEVEL), wait = waitUnless } = options
   const metrics = createMetrics()
   const closing = new AbortController()
   const closers: (() => Promise<unknown>)[] = []
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<Error>((resolve) => (fail = resolve))
   let waitsFor: string | null = 'The service is starting.'
-  metrics.ready.set({ part: 'service' }, 0)
+  /** Why a part is away; null while it answers. */
+  const parts = new Map<string, { readonly problem: string | null; readonly isNeeded: boolean }>()
+  const notReady = (): string | null => {
+    if (closing.signal.aborted) return 'stopping'
+    const away = [...parts].flatMap(([part, { problem, isNeeded }]) =>
+      isNeeded && problem !== null ? [`${part}: ${problem}`] : [],
+    )
+    return waitsFor ?? (away.length > 0 ? away.join('; ') : null)
+  }
+  const tellReady = (): void => metrics.ready.set({ part: 'service' }, notReady() === null ? 1 : 0)
+  tellReady()
   await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 })
 
   const frame: Frame = {
@@ -111,19 +134,49 @@ export async function runService(
       }, 1_000)
       closers.push(async () => clearInterval(timer))
     },
-    notReady: () => (closing.signal.aborted ? 'stopping' : waitsFor),
+    watch(part, check, { isNeeded }) {
+      const note = (problem: string | null): void => {
+        if (closing.signal.aborted) return
+        const before = parts.get(part)?.problem ?? null
+        if (problem !== null && before === null) logger.error({ part, problem }, 'a server is away')
+        if (problem === null && before !== null) logger.info({ part }, 'a server is back')
+        parts.set(part, { problem, isNeeded })
+        metrics.ready.set({ part }, problem === null ? 1 : 0)
+        tellReady()
+      }
+      const look = async (): Promise<void> => {
+        const answered = new AbortController()
+        void wait(answerWithinMs, AbortSignal.any([closing.signal, answered.signal])).then(() => {
+          if (!answered.signal.aborted) note(`no answer within ${answerWithinMs / 1000} s`)
+        })
+        await check().then(
+          () => note(null),
+          (error: unknown) => note(error instanceof Error ? error.message : String(error)),
+        )
+        answered.abort()
+      }
+      // Nobody waits for it: an answer that never comes holds up no stop.
+      void (async () => {
+        while (!closing.signal.aborted) {
+          await look()
+          await wait(watchEveryMs, closing.signal)
+        }
+      })()
+    },
+    notReady,
   }
   const close = async (): Promise<void> => {
     closing.abort()
+    tellReady()
     for (const closer of closers.splice(0).reverse())
       await closer().catch((error: unknown) => logger.error({ err: error }, 'closing'))
   }
-  let tellReady: () => void = () => undefined
-  const ready = new Promise<void>((resolve) => (tellReady = resolve))
+  let start: () => void = () => undefined
+  const ready = new Promise<void>((resolve) => (start = resolve))
   const isReady = (): void => {
     waitsFor = null
     tellReady()
-    metrics.ready.set({ part: 'service' }, 1)
+    start()
   }
 
   try {

@@ -72,6 +72,24 @@ export async function startIngest(config: Config): Promise<Service> {
     await ingest.register(app)
     // A Redis that keeps salts on its disk is refused before the first event.
     await ingest.tick()
+    // Never needed: what is down only delays.
+    frame.watch(
+      'log',
+      async () => {
+        await log.partitions(topics.events)
+        if (!log.isShared()) throw new PipelineError('LOG_UNAVAILABLE', 'Events go to the spool.')
+      },
+      { isNeeded: false },
+    )
+    if (sharedSalts)
+      frame.watch(
+        'salts',
+        async () => {
+          const problem = sharedSalts.problem()
+          if (problem !== null) throw new Error(problem)
+        },
+        { isNeeded: false },
+      )
     // Refusals are no part of the ledger: a log that is away holds up no stop.
     frame.onClose(() => within(handOverMs, ingest.handOver()))
     frame.everySecond('refusals', () => ingest.handOver())

@@ -1,10 +1,19 @@
 import type { Config } from '@footfall/config/config'
 import { healthRoutes } from '@footfall/http/health'
+import { topics } from '@footfall/contracts/event'
 import { refuseUnknown } from '@footfall/http/http-options'
 import { startJobs } from '@footfall/jobs/start'
 import { runService, type Service } from './frame.ts'
 import { consumedToEnds, importSecretsFile } from './job-parts.ts'
-import { checkJobQueueUrl, connectStore, followRegistry, migrateStore, openLog, openQueue } from './servers.ts'
+import {
+  checkJobQueueUrl,
+  connectStore,
+  followRegistry,
+  migrateStore,
+  openLog,
+  openQueue,
+  storeAnswers,
+} from './servers.ts'
 
 /** Folds, retention, erasure, replay and imports; several share the queue. */
 export async function startJobsService(config: Config): Promise<Service> {
@@ -16,8 +25,11 @@ export async function startJobsService(config: Config): Promise<Service> {
     frame.onClose(() => store.close())
     checkJobQueueUrl(config)
     return async () => {
+      frame.watch('store', storeAnswers(store), { isNeeded: true })
       const queue = await openQueue(frame)
+      frame.watch('job-queue', () => queue.ping(), { isNeeded: true })
       const log = await openLog(frame)
+      frame.watch('log', () => log.partitions(topics.events), { isNeeded: true })
       const registry = await followRegistry(frame, log)
       await migrateStore(frame, store)
       const jobs = await frame.persist('the job queue', () =>

@@ -7,7 +7,8 @@ import type { EventLog } from '@footfall/event-log'
 import type { KafkaExtras } from '@footfall/event-log/kafka'
 import { openSharedEventLog } from '@footfall/event-log/open'
 import type { JobQueue } from '@footfall/job-queue'
-import { openJobQueue } from '@footfall/job-queue/open'
+import type { RedisExtras } from '@footfall/job-queue/bullmq'
+import { openSharedJobQueue } from '@footfall/job-queue/open'
 import { openRegistry, type Registry } from '@footfall/registry/registry'
 import { migrate } from '@footfall/store/migrate'
 import { refuseUnfinishedMove } from '@footfall/store/moves'
@@ -74,13 +75,18 @@ export async function openLog(frame: Frame): Promise<EventLog & KafkaExtras> {
 }
 
 /** Waits for the job queue, and closes it with the service. */
-export async function openQueue(frame: Frame): Promise<JobQueue> {
+export async function openQueue(frame: Frame): Promise<JobQueue & RedisExtras> {
   const url = checkJobQueueUrl(frame.config)
   const queue = await frame.persist('the job queue', () =>
-    openJobQueue(url, { onProblem: (problem) => frame.logger.error(problem) }),
+    openSharedJobQueue(url, { onProblem: (problem) => frame.logger.error(problem) }),
   )
   frame.onClose(() => queue.close())
   return queue
+}
+
+/** Rejects while the store does not answer; for `frame.watch`. */
+export const storeAnswers = (store: Store) => async (): Promise<void> => {
+  if (!(await store.ping())) throw new PipelineError('STORE_UNAVAILABLE')
 }
 
 /** The registry of a log, with its snapshot in the data directory; closed with the service. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { registerConsole } from '@footfall/console/app'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
 import { createUnconsumed } from '@footfall/console/unconsumed'
+import { watchLedger } from '@footfall/console/watch-ledger'
 import { startRefusalConsumer } from '@footfall/consumer/consume-refusals'
 import { startConsumer, type RunningConsumer } from '@footfall/consumer/consume'
 import type { Config } from '@footfall/config/config'
@@ -233,6 +234,8 @@ export async function startStandalone(
       )
     }, 1_000)
     closers.push(async () => clearInterval(ticking))
+    const ledger = watchLedger({ store, metrics, logger })
+    closers.push(() => ledger.close())
 
     // A disk without room keeps commands from finding the server, and no beacon from coming in.
     await writeJsonFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort }).catch(

@@ -17,6 +17,15 @@ export interface Metrics {
   readonly spooled: Gauge
   readonly storeRestarts: Gauge
   readonly ready: Gauge<'part'>
+  /** Of nobody until it is first set; `remove()` when it is not known. */
+  readonly ledgerDifference: Gauge
+}
+
+/** A gauge that is not there until it is set: 0 would be a statement. */
+function createUnknown(options: { name: string; help: string; registers: Registry[] }): Gauge {
+  const gauge = new Gauge(options)
+  gauge.remove()
+  return gauge
 }
 
 /** Makes the counters, in a registry of their own. */
@@ -80,5 +89,10 @@ export function createMetrics(): Metrics {
       registers,
     }),
     ready: new Gauge({ name: 'footfall_ready', help: '1 when the part is ready', labelNames: ['part'], registers }),
+    ledgerDifference: createUnknown({
+      name: 'footfall_ledger_difference',
+      help: 'Accepted events that the ledger cannot account for; absent while the store is away',
+      registers,
+    }),
   }
 }

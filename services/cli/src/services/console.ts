@@ -5,6 +5,7 @@ import { topics } from '@footfall/contracts/event'
 import { registerConsole } from '@footfall/console/app'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
 import { createUnconsumed } from '@footfall/console/unconsumed'
+import { watchLedger } from '@footfall/console/watch-ledger'
 import { createAddressReader } from '@footfall/http/client-address'
 import { healthRoutes } from '@footfall/http/health'
 import { senderOf } from '@footfall/http/ip-address'
@@ -24,7 +25,7 @@ export async function startConsoleService(
   const signInLinks = createSignInLinks({ now: Date.now, ttlMs: 15 * 60_000 })
   let publicUrl = (): string => config.PUBLIC_URL
   const service = await runService(config, async (frame, app) => {
-    const { metrics } = frame
+    const { logger, metrics } = frame
     healthRoutes(app, { metrics, notReady: frame.notReady })
     const adminToken = await readAdminToken(config.ADMIN_TOKEN, config.adminTokenFile)
     const store = connectStore(config)
@@ -63,6 +64,8 @@ export async function startConsoleService(
       frame.watch('store', storeAnswers(store), { isNeeded: false })
       frame.watch('log', () => log.partitions(topics.events), { isNeeded: false })
       frame.watch('job-queue', () => queue.ping(), { isNeeded: false })
+      const ledger = watchLedger({ store, metrics, logger })
+      frame.onClose(() => ledger.close())
       const url = publicUrlOf({ ...config, PUBLIC_URL: '' }, app)
       await writeJsonFile(file, { pid: process.pid, url, publicUrl: publicUrl() })
     }

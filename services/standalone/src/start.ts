@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { registerConsole } from '@footfall/console/app'
+import { startCanary, type CanaryParts } from '@footfall/console/canary'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
 import { createUnconsumed } from '@footfall/console/unconsumed'
 import { watchLedger } from '@footfall/console/watch-ledger'
@@ -76,7 +77,7 @@ async function freePort(): Promise<number> {
  */
 export async function startStandalone(
   config: Config,
-  options: { logger?: Logger; demo?: boolean } = {},
+  options: { logger?: Logger; demo?: boolean; canaryTime?: Pick<CanaryParts, 'now' | 'wait'> } = {},
 ): Promise<Standalone> {
   const logger = options.logger ?? createLogger(config.LOG_LEVEL)
   const metrics = createMetrics()
@@ -236,6 +237,10 @@ export async function startStandalone(
     closers.push(async () => clearInterval(ticking))
     const ledger = watchLedger({ store, metrics, logger })
     closers.push(() => ledger.close())
+    if (config.CANARY_URL !== '') {
+      const canary = startCanary({ url: config.CANARY_URL, registry, store, metrics, logger, ...options.canaryTime })
+      closers.push(() => canary.close())
+    }
 
     // A disk without room keeps commands from finding the server, and no beacon from coming in.
     await writeJsonFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort }).catch(

@@ -37,6 +37,10 @@ const cidrList = z.string().transform((text, context) => {
   return blocks
 })
 
+const webAddress = z
+  .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+  .transform((text) => text.replace(/\/+$/, ''))
+
 const urlOf = (...schemes: string[]) =>
   z
     .string()
@@ -54,10 +58,11 @@ export const variables = {
   ),
   PORT: variable(wholeNumber(0, 65_535), '8080', 'Port to listen on; 0: any free one.'),
   DATA_DIR: variable(z.string().min(1), 'data', 'Directory of everything that is kept.'),
-  PUBLIC_URL: variable(
-    z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).transform((text) => text.replace(/\/+$/, '')),
+  PUBLIC_URL: variable(webAddress, '', 'Address that browsers use, in every snippet; default http://HOST:PORT.'),
+  CANARY_URL: variable(
+    webAddress,
     '',
-    'Address that browsers use, in every snippet; default http://HOST:PORT.',
+    'Address that browsers send beacons to; once a minute one event goes that whole way and is looked up in the store.',
   ),
   TRUSTED_PROXIES: variable(
     cidrList,

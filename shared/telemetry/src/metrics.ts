@@ -19,6 +19,10 @@ export interface Metrics {
   readonly ready: Gauge<'part'>
   /** Of nobody until it is first set; `remove()` when it is not known. */
   readonly ledgerDifference: Gauge
+  readonly canarySeconds: Histogram
+  /** Of nobody until there is a canary. */
+  readonly canarySeen: Gauge
+  readonly canaryFailures: Counter<'step'>
 }
 
 /** A gauge that is not there until it is set: 0 would be a statement. */
@@ -92,6 +96,23 @@ export function createMetrics(): Metrics {
     ledgerDifference: createUnknown({
       name: 'footfall_ledger_difference',
       help: 'Accepted events that the ledger cannot account for; absent while the store is away',
+      registers,
+    }),
+    canarySeconds: new Histogram({
+      name: 'footfall_canary_seconds',
+      help: 'From the sending of a canary to its being in the store',
+      buckets: [0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60],
+      registers,
+    }),
+    canarySeen: createUnknown({
+      name: 'footfall_canary_seen_timestamp_seconds',
+      help: 'Unix time at which the last canary was seen in the store; 0: none yet',
+      registers,
+    }),
+    canaryFailures: new Counter({
+      name: 'footfall_canary_failures_total',
+      help: 'Canaries that did not get through, by the step that they came to',
+      labelNames: ['step'],
       registers,
     }),
   }

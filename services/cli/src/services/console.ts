@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '@footfall/config/config'
 import { topics } from '@footfall/contracts/event'
 import { registerConsole } from '@footfall/console/app'
+import { startCanary } from '@footfall/console/canary'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
 import { createUnconsumed } from '@footfall/console/unconsumed'
 import { watchLedger } from '@footfall/console/watch-ledger'
@@ -66,6 +67,10 @@ export async function startConsoleService(
       frame.watch('job-queue', () => queue.ping(), { isNeeded: false })
       const ledger = watchLedger({ store, metrics, logger })
       frame.onClose(() => ledger.close())
+      if (config.CANARY_URL !== '') {
+        const canary = startCanary({ url: config.CANARY_URL, registry, store, metrics, logger })
+        frame.onClose(() => canary.close())
+      }
       const url = publicUrlOf({ ...config, PUBLIC_URL: '' }, app)
       await writeJsonFile(file, { pid: process.pid, url, publicUrl: publicUrl() })
     }

@@ -70,6 +70,7 @@ export function renderComparison(options: ComparisonOptions): Html {
       <th scope="row" role="rowheader">
         <a href="/deployments/${deployment.id}">${deployment.title}</a
         ><span class="aside">${deployment.appName} · ${deployment.organisationName}</span>
+        ${deployment.environment === 'test' && html`<span class="tag">${text.board.testOnly}</span>`}
       </th>
       ${columns.map((column) => {
         const figure = column.now.get(deployment.id)

@@ -43,6 +43,8 @@ export interface RunningConsumer {
   readonly done: Promise<void>
   /** First offset that is not consumed, per partition. */
   positions(): ReadonlyMap<number, number>
+  /** How long ago the oldest record was accepted that is read and not stored yet, in milliseconds; 0: none. */
+  behindMs(): number
   /** Resolves between two batches; nothing is inserted until the returned function is called. */
   pause(): Promise<() => void>
   close(): Promise<void>
@@ -74,6 +76,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   const stopping = new AbortController()
   const poison = createPoisonGuard(now)
   const positions = new Map<number, number>()
+  /** When the first record of the batch in hand was accepted, by partition. */
+  const inHand = new Map<number, number>()
   const runs = new Map<number, { abort: AbortController; done: Promise<void> }>()
   const gate = createGate(mostAtOnce)
   let fail: (error: unknown) => void = () => undefined
@@ -314,6 +318,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     return { base: from, end: rest.next, records: readRecords([...first.records, ...rest.records]) }
   }
 
+  const acceptedAt = (records: readonly ReadRecord[]): number =>
+    records.find(({ event }) => event !== null)?.event?.received_at ?? now()
+
   const runPartition = async (consumer: LogConsumer, partition: number, signal: AbortSignal): Promise<void> => {
     const { next, claimed, stored } = await persist('the store', () => checkPosition(consumer, partition), signal)
     const isClaimed = claimed !== undefined && claimed > next
@@ -324,6 +331,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     } else if (isClaimed) {
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
       const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
+      inHand.set(partition, acceptedAt(records))
       await gate.run(() =>
         storeRange(
           consumer,
@@ -334,6 +342,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
           signal,
         ),
       )
+      inHand.delete(partition)
     }
     let gathering = gather(consumer, partition, positions.get(partition)!, signal)
     while (!signal.aborted) {
@@ -344,7 +353,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       gathering.catch(() => undefined) // Heard of where it is awaited.
       if (end === base) continue
       const range = { logId: log.logId, partition, base, end }
+      inHand.set(partition, acceptedAt(records))
       await gate.run(() => storeRange(consumer, range, records, false, new Map(), signal))
+      inHand.delete(partition)
     }
   }
 
@@ -368,6 +379,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       run?.abort.abort()
       await run?.done
       positions.delete(partition)
+      inHand.delete(partition)
     },
   })
 
@@ -385,6 +397,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   return {
     done: Promise.race([ended, failed]),
     positions: () => positions,
+    behindMs: () => (inHand.size === 0 ? 0 : Math.max(0, now() - Math.min(...inHand.values()))),
     pause: () => gate.pause(),
     close,
   }

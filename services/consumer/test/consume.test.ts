@@ -274,6 +274,38 @@ describe('the consumer, from the real log into the real store', () => {
     expect(signs).toBe(6)
   })
 
+  test('says how old the oldest record is that it could not store yet, and nothing once it could', async () => {
+    await append([makeRecord({ at: at - 3_600_000 }), makeRecord({ at })])
+    let isAway = true
+    let comeBack: () => void = () => undefined
+    const back = new Promise<void>((resolve) => (comeBack = resolve))
+    let refuse: () => void = () => undefined
+    const refused = new Promise<void>((resolve) => (refuse = resolve))
+    const consumer = await start({
+      store: {
+        ...test_.store,
+        async query(sql, parameters) {
+          if (sql.includes('event_ids') && isAway) throw new PipelineError('STORE_UNAVAILABLE', 'It is away.')
+          return test_.store.query(sql, parameters)
+        },
+      },
+      now: () => at,
+      // Of flushes and of retries: what is tried again waits until the store is back.
+      wait: async (ms) => {
+        if (ms === 1) return
+        refuse()
+        await back
+      },
+    })
+    await refused
+    expect(consumer.behindMs()).toBe(3_600_000)
+    isAway = false
+    comeBack()
+    await consumedTo(consumer, 2)
+    await consumer.close()
+    expect(consumer.behindMs()).toBe(0)
+  })
+
   test('begins although the log does not say at first where it is', async () => {
     await append([makeRecord({ at })])
     let asked = 0

@@ -225,6 +225,7 @@ export async function startStandalone(
     const ticking = setInterval(() => {
       ingest.tick().catch((error: unknown) => logger.error({ err: error }, 'upkeep of ingest'))
       ingest.handOver().catch((error: unknown) => logger.error({ err: error }, 'refusals'))
+      metrics.behindSeconds.set((consumer?.behindMs() ?? 0) / 1000)
       unconsumed.count().then(
         (records) => metrics.lag.set(records),
         () => undefined,

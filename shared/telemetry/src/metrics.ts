@@ -13,6 +13,7 @@ export interface Metrics {
   readonly failed: Counter
   readonly deduplicated: Counter
   readonly lag: Gauge
+  readonly behindSeconds: Gauge
   readonly logBytes: Gauge
   readonly spooled: Gauge
   readonly storeRestarts: Gauge
@@ -79,6 +80,11 @@ export function createMetrics(): Metrics {
     lag: new Gauge({
       name: 'footfall_consumer_lag_records',
       help: 'Records in the log that are not consumed',
+      registers,
+    }),
+    behindSeconds: new Gauge({
+      name: 'footfall_consumer_behind_seconds',
+      help: 'Age of the oldest record that is read from the log and not stored yet',
       registers,
     }),
     logBytes: new Gauge({ name: 'footfall_log_bytes', help: 'Bytes of the event log', registers }),

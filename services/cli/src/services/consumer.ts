@@ -38,6 +38,7 @@ export async function startConsumerService(config: Config): Promise<Service> {
       const refusals = await frame.persist('the log', () => startRefusalConsumer({ log, store, logger }))
       frame.onClose(() => refusals.close())
       refusals.failed.catch((error: Error) => frame.fail(error))
+      frame.everySecond('behind', async () => metrics.behindSeconds.set(consumer.behindMs() / 1000))
       frame.everySecond('lag', async () => {
         const positions = consumer.positions()
         const lag = (await log.partitions(topics.events)).reduce(

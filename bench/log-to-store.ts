@@ -64,7 +64,7 @@ export async function benchLogToStore(rounds: number): Promise<Row[]> {
   const answer = async (): Promise<EngineAnswer> => ((await once(engine, 'message')) as [EngineAnswer])[0]
   const { port } = await answer()
   const store = openStore({ url: `http://127.0.0.1:${port}/footfall`, user: 'default', password: 'bench' })
-  await migrate(store, join(findRoot(), 'shared/store/migrations'))
+  await migrate(store, join(findRoot(), 'shared/store/migrations'), { backup: null })
   await store.command('CREATE TABLE limit_events AS events')
   const types = new Map(
     (await store.query<{ name: string; type: string }>('DESCRIBE TABLE events')).map(({ name, type }) => [name, type]),

@@ -22,7 +22,7 @@ test('folds, retention and a backup that are due at once run one after the other
   const queue = await openEmbeddedJobQueue({ directory: join(root, 'jobs') })
   const closers = [() => engine.close(), () => store.close(), () => log.close(), () => queue.close()]
   try {
-    await migrate(store, join(findRoot(), 'shared/store/migrations'))
+    await migrate(store, join(findRoot(), 'shared/store/migrations'), { backup: null })
     const now = Date.now()
     await insertRecords(store, [makeRecord({ at: now - 5 * 86_400_000 }), makeRecord({ at: now - 500 * 86_400_000 })])
     const steps: string[] = []

@@ -26,15 +26,16 @@ import { createFeeds } from '@footfall/jobs/import/feed'
 import { registerJobRoutes } from '@footfall/jobs/routes'
 import { startJobs } from '@footfall/jobs/start'
 import { openRegistry } from '@footfall/registry/registry'
-import { migrate } from '@footfall/store/migrate'
+import { migrate, migrationsDirectory } from '@footfall/store/migrate'
 import { openStore } from '@footfall/store/open'
 import { createLogger, type Logger } from '@footfall/telemetry/logger'
 import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
 import { readAdminToken } from './admin-token.ts'
 import { ensureFirstApp } from './first-app.ts'
-import { refuseMoved } from './moved-file.ts'
 import { writeJsonFile } from './json-file.ts'
+import { keepStore } from './keep-store.ts'
+import { refuseMoved } from './moved-file.ts'
 
 export interface Standalone {
   readonly url: string
@@ -70,15 +71,21 @@ async function freePort(): Promise<number> {
   return port
 }
 
+export interface StandaloneOptions {
+  readonly logger?: Logger
+  readonly demo?: boolean
+  /** Where the schema's migrations are; default: those of this version. */
+  readonly migrations?: string
+  /** The clock of the canary; for tests. */
+  readonly canaryTime?: Pick<CanaryParts, 'now' | 'wait'>
+}
+
 /**
  * Everything in one process, and embedded ClickHouse beside it. Resolves when ingest and console answer: the store may
  * come later, go and come back, and is tried for ever.
  * @throws LOG_LOCKED when another process holds the directory; CONFLICT when its contents were moved elsewhere.
  */
-export async function startStandalone(
-  config: Config,
-  options: { logger?: Logger; demo?: boolean; canaryTime?: Pick<CanaryParts, 'now' | 'wait'> } = {},
-): Promise<Standalone> {
+export async function startStandalone(config: Config, options: StandaloneOptions = {}): Promise<Standalone> {
   const logger = options.logger ?? createLogger(config.LOG_LEVEL)
   const metrics = createMetrics()
   const directory = config.dataDirectory
@@ -267,7 +274,11 @@ export async function startStandalone(
           noteStore('engine', problem)
         },
       })
-      await migrate(store, join(findRoot(), 'shared/store/migrations'))
+      const { applied, backup } = await migrate(store, options.migrations ?? migrationsDirectory(), {
+        backup: (name) => keepStore(store, inData('backups'), name),
+      })
+      if (backup !== null)
+        logger.info({ applied, backup }, 'the store was migrated; its numbers agree with those before')
       closing.signal.throwIfAborted()
       const started = await startConsumer({
         log,

@@ -179,6 +179,18 @@ export const errorTable = {
     message: 'The store was written by a newer version of Footfall.',
     hint: 'Start the newer version, or restore a backup made by this one.',
   },
+  STORE_OLDER: {
+    status: 503,
+    retryable: true,
+    message: 'The store was written by an older version of Footfall.',
+    hint: 'Run `footfall migrate` once, with the consumers and jobs of the older version stopped.',
+  },
+  MIGRATION_DISAGREES: {
+    status: 500,
+    retryable: false,
+    message: 'A migration changed how much the store holds.',
+    hint: 'Nothing goes into the store any more: go back with the backup that the message names, and report it.',
+  },
   JOB_FAILED: {
     status: 500,
     retryable: false,

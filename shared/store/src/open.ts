@@ -22,6 +22,8 @@ export interface Store {
   readonly client: ClickHouseClient
   /** Runs a SELECT; rows as objects, 64-bit integers as text. @throws STORE_UNAVAILABLE, STORE_REFUSED */
   query<Row>(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>): Promise<Row[]>
+  /** As `query`, of every row that there is: it may take an hour. */
+  scan<Row>(sql: string, parameters?: QueryParameters): Promise<Row[]>
   /** Runs a statement without a result. It may take an hour: folds, deletions and backups grow with the store. */
   command(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>): Promise<void>
   /**
@@ -140,22 +142,29 @@ export function openStore(options: StoreOptions): Store {
   const client = connect(options.requestTimeoutMs ?? 30_000)
   // The client knows a timeout for itself, none for a call.
   const commandClient = connect(commandTimeoutMs)
+  const ask = async <Row>(
+    from: ClickHouseClient,
+    sql: string,
+    parameters?: QueryParameters,
+    settings?: Record<string, string | number>,
+  ): Promise<Row[]> => {
+    try {
+      const result = await from.query({
+        query: sql,
+        format: 'JSONEachRow',
+        ...(parameters ? { query_params: parameters } : {}),
+        // Rows are given whole: none is worth sending before the last is known, and an error has its status.
+        clickhouse_settings: { ...settings, wait_end_of_query: 1 },
+      })
+      return await result.json<Row>()
+    } catch (error) {
+      throw toPipelineError(error)
+    }
+  }
   return {
     client,
-    async query<Row>(sql: string, parameters?: QueryParameters, settings?: Record<string, string | number>) {
-      try {
-        const result = await client.query({
-          query: sql,
-          format: 'JSONEachRow',
-          ...(parameters ? { query_params: parameters } : {}),
-          // Rows are given whole: none is worth sending before the last is known, and an error has its status.
-          clickhouse_settings: { ...settings, wait_end_of_query: 1 },
-        })
-        return await result.json<Row>()
-      } catch (error) {
-        throw toPipelineError(error)
-      }
-    },
+    query: (sql, parameters, settings) => ask(client, sql, parameters, settings),
+    scan: (sql, parameters) => ask(commandClient, sql, parameters),
     async command(sql, parameters, settings) {
       try {
         await commandClient.command({

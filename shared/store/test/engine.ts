@@ -15,18 +15,22 @@ export const migrations = join(findRoot(), 'shared/store/migrations')
 export interface TestEngine {
   readonly engine: EmbeddedClickHouse
   readonly store: Store
+  /** Where it may write backups. */
+  readonly backups: string
   close(): Promise<void>
 }
 
 /** The real engine with our schema, in a directory of its own. */
 export async function startTestEngine(): Promise<TestEngine> {
   const directory = await mkdtemp(join(tmpdir(), 'footfall-store-'))
-  const engine = await superviseEmbeddedClickHouse({ directory })
+  const backups = join(directory, 'backups')
+  const engine = await superviseEmbeddedClickHouse({ directory, backupsDirectory: backups })
   const store = openStore({ url: engine.url, user: engine.user, password: engine.password })
-  await migrate(store, migrations)
+  await migrate(store, migrations, { backup: null })
   return {
     engine,
     store,
+    backups,
     async close() {
       await store.close()
       await engine.close()

@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Config } from '@footfall/config/config'
-import { findRoot } from '@footfall/config/root'
 import { storeGroup } from '@footfall/consumer/consume'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { hashFile } from '@footfall/jobs/backup'
-import { migrate } from '@footfall/store/migrate'
+import { migrate, migrationsDirectory } from '@footfall/store/migrate'
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import type { Command } from 'commander'
@@ -109,7 +108,7 @@ export function restoreCommand(program: Command, config: () => Config): void {
         await store.command(
           `RESTORE DATABASE footfall FROM File('${join(from, 'store.tar.zst').replace(/'/g, "\\'")}') SETTINGS allow_non_empty_tables = 1`,
         )
-        await migrate(store, join(findRoot(), 'shared/store/migrations'))
+        await migrate(store, migrationsDirectory(), { backup: () => Promise.resolve(from) })
         return resumeFromStore(read, store)
       })
       console.log(

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '@footfall/config/config'
-import { findRoot } from '@footfall/config/root'
 import { storeGroup } from '@footfall/consumer/consume'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
@@ -11,10 +10,11 @@ import { addImportSecrets } from '@footfall/jobs/import/secrets'
 import { queues } from '@footfall/jobs/start'
 import { openEmbeddedJobQueue } from '@footfall/job-queue/embedded'
 import { openRegistry } from '@footfall/registry/registry'
+import { keepStore } from '@footfall/standalone/keep-store'
 import { movedFile, writeMoved } from '@footfall/standalone/moved-file'
 import { copyTables, emptyTables, sumTables, type TableSum } from '@footfall/store/copy-store'
 import { queryLedger } from '@footfall/store/metrics'
-import { migrate } from '@footfall/store/migrate'
+import { migrate, migrateNew, migrationsDirectory } from '@footfall/store/migrate'
 import { noteMove, readMoves, type Move } from '@footfall/store/moves'
 import type { Store } from '@footfall/store/open'
 import { createLogger } from '@footfall/telemetry/logger'
@@ -112,8 +112,7 @@ export async function moveStandalone({ from, config, say }: MoveOptions): Promis
         'CONFLICT',
         'Consumers of the installation run: stop them, and its jobs, until this is done.',
       )
-    const migrations = join(findRoot(), 'shared/store/migrations')
-    await migrate(target, migrations)
+    await migrateNew(target, migrationsDirectory())
     const known = await prepareTarget(target, source.logId)
     const to = `${config.eventLogUrl} and ${new URL(config.storeUrl).host}`
     const note = (startedAt: number, finishedAt: number | null): Promise<void> =>
@@ -138,7 +137,7 @@ export async function moveStandalone({ from, config, say }: MoveOptions): Promis
     await noteMove(target, { logId: source.logId, startedAt, finishedAt: null })
     const embedded = { storeUrl: `embedded:${storeDirectory}`, STORE_MEMORY_MB: config.STORE_MEMORY_MB }
     await withEmbeddedStore(embedded, join(from, 'backups'), async (store) => {
-      await migrate(store, migrations)
+      await migrate(store, migrationsDirectory(), { backup: (name) => keepStore(store, join(from, 'backups'), name) })
       await consumeRest(config, { log: source, store, logger })
       say('The log of the directory is consumed to its end.')
 

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { Config } from '@footfall/config/config'
-import { findRoot } from '@footfall/config/root'
 import { PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import type { EventLog } from '@footfall/event-log'
@@ -10,7 +9,7 @@ import type { JobQueue } from '@footfall/job-queue'
 import type { RedisExtras } from '@footfall/job-queue/bullmq'
 import { openSharedJobQueue } from '@footfall/job-queue/open'
 import { openRegistry, type Registry } from '@footfall/registry/registry'
-import { migrate } from '@footfall/store/migrate'
+import { migrate, migrationsDirectory } from '@footfall/store/migrate'
 import { refuseUnfinishedMove } from '@footfall/store/moves'
 import { openStore, type Store } from '@footfall/store/open'
 import type { Frame } from './frame.ts'
@@ -102,6 +101,6 @@ export async function followRegistry(frame: Frame, log: EventLog): Promise<Regis
 
 /** Waits for the store, brings its schema up to date, and waits for a move into it to end. */
 export async function migrateStore(frame: Frame, store: Store): Promise<void> {
-  await frame.persist('the store', () => migrate(store, join(findRoot(), 'shared/store/migrations')))
+  await frame.persist('the store', () => migrate(store, migrationsDirectory(), { backup: null }))
   await frame.persist('the store', () => refuseUnfinishedMove(store))
 }

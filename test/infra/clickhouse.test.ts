@@ -30,6 +30,7 @@ beforeAll(async () => {
   for (const file of readdirSync(migrations).sort())
     for (const statement of statementsOf(readFileSync(join(migrations, file), 'utf8')))
       await as('footfall_writer', statement)
+  await as('footfall_writer', 'CREATE TABLE migrations (id String) ENGINE = ReplacingMergeTree ORDER BY id')
   await applyViews()
   await as(
     'footfall_writer',
@@ -112,6 +113,8 @@ describe('the user of consumer and jobs', () => {
     "ALTER TABLE event_ids DROP PARTITION '2026-03-03'",
     `INSERT INTO fold_daily (deployment, local_day, version, events) SELECT deployment, local_day, 1, events FROM raw_daily(deployments = ['a'], from = '2026-03-03', to = '2026-03-03', all_days = 1)`,
     "SELECT * FROM raw_sessions(deployments = ['a'], from = '2026-03-01', to = '2026-03-07', all_days = 1)",
+    "BACKUP DATABASE footfall TO File('before-0003.tar.zst')",
+    'ALTER TABLE migrations ADD COLUMN IF NOT EXISTS backup String',
   ])('may: %s', async (sql) => {
     await expect(as('footfall_writer', sql)).resolves.toBeDefined()
   })

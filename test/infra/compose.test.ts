@@ -89,6 +89,18 @@ test('what lasts is started again, and is asked whether it is well after a time 
   }
 })
 
+test('the store is brought up to date by one that runs alone, before anything of ours that uses it', () => {
+  const migrated = entries.filter(([, { depends_on: needed }]) => needed?.migrate).map(([name]) => name)
+  expect(migrated).toEqual(['clickhouse-views', 'consumer', 'console', 'jobs'])
+  for (const name of migrated)
+    expect(services[name]!.depends_on!.migrate).toEqual({ condition: 'service_completed_successfully' })
+  const { command, networks: joined, volumes: own, environment } = services.migrate!
+  expect({ command, joined }).toEqual({ command: ['migrate'], joined: ['store'] })
+  // It signs in as the one who may make tables and back them up.
+  expect(own).toEqual(services.consumer!.volumes)
+  expect(environment!.STORE_URL_FILE).toBe(services.consumer!.environment!.STORE_URL_FILE)
+})
+
 test('nothing is declared that nobody uses', () => {
   const used = entries.flatMap(([, service]) => mounts(service).map(({ source }) => source))
   for (const volume of Object.keys(volumes)) expect(used).toContain(volume)

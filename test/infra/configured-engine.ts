@@ -25,9 +25,16 @@ export interface ConfiguredEngine {
 export function openConfiguredEngine(profile = 'default', hash = 'ab'.repeat(32)): ConfiguredEngine {
   const directory = mkdtempSync(join(tmpdir(), 'footfall-infra-'))
   const path = (name: string): string => join(directory, name)
-  for (const name of ['data', 'config.d', 'users.d']) mkdirSync(path(name))
+  for (const name of ['data', 'config.d', 'users.d', 'backups']) mkdirSync(path(name))
   cpSync(join(infra, 'config.d'), path('config.d'), { recursive: true })
   cpSync(join(infra, 'low-memory.xml'), path('config.d/low-memory.xml'))
+  writeFileSync(
+    path('config.d/backups.xml'),
+    readFileSync(join(infra, '../docker/clickhouse-backups.xml'), 'utf8').replace(
+      '/var/lib/clickhouse/backups/',
+      path('backups/'),
+    ),
+  )
   writeFileSync(
     path('users.d/footfall.xml'),
     readFileSync(join(infra, 'users.d/footfall.xml'), 'utf8').replace('<changeable_in_readonly/>', ''),

@@ -7,6 +7,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { eraseCommand } from './commands/erase.ts'
 import { importCommand } from './commands/import.ts'
 import { migrateToCommand } from './commands/migrate-to.ts'
+import { migrateCommand } from './commands/migrate.ts'
 import { registryCommand } from './commands/registry.ts'
 import { replayCommand } from './commands/replay.ts'
 import { restoreCommand } from './commands/restore.ts'
@@ -21,6 +22,7 @@ const config = () => readConfig(process.env)
 for (const add of [
   startCommand,
   demoCommand,
+  migrateCommand,
   registryCommand,
   importCommand,
   eraseCommand,

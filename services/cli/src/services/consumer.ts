@@ -5,7 +5,7 @@ import { startRefusalConsumer } from '@footfall/consumer/consume-refusals'
 import { healthRoutes } from '@footfall/http/health'
 import { refuseUnknown } from '@footfall/http/http-options'
 import { runService, type Service } from './frame.ts'
-import { connectStore, migrateStore, openLog, storeAnswers } from './servers.ts'
+import { awaitSchema, connectStore, openLog, storeAnswers } from './servers.ts'
 
 /** Takes events from the log into the store; several share the partitions out. */
 export async function startConsumerService(config: Config): Promise<Service> {
@@ -19,7 +19,7 @@ export async function startConsumerService(config: Config): Promise<Service> {
       frame.watch('store', storeAnswers(store), { isNeeded: true })
       const log = await openLog(frame)
       frame.watch('log', () => log.partitions(topics.events), { isNeeded: true })
-      await migrateStore(frame, store)
+      await awaitSchema(frame, store)
       const consumer = await frame.persist('the log', () =>
         startConsumer({
           log,

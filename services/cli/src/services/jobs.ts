@@ -6,10 +6,10 @@ import { startJobs } from '@footfall/jobs/start'
 import { runService, type Service } from './frame.ts'
 import { consumedToEnds, importSecretsFile } from './job-parts.ts'
 import {
+  awaitSchema,
   checkJobQueueUrl,
   connectStore,
   followRegistry,
-  migrateStore,
   openLog,
   openQueue,
   storeAnswers,
@@ -31,7 +31,7 @@ export async function startJobsService(config: Config): Promise<Service> {
       const log = await openLog(frame)
       frame.watch('log', () => log.partitions(topics.events), { isNeeded: true })
       const registry = await followRegistry(frame, log)
-      await migrateStore(frame, store)
+      await awaitSchema(frame, store)
       const jobs = await frame.persist('the job queue', () =>
         startJobs({
           queue,

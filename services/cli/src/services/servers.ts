@@ -9,7 +9,7 @@ import type { JobQueue } from '@footfall/job-queue'
 import type { RedisExtras } from '@footfall/job-queue/bullmq'
 import { openSharedJobQueue } from '@footfall/job-queue/open'
 import { openRegistry, type Registry } from '@footfall/registry/registry'
-import { migrate, migrationsDirectory } from '@footfall/store/migrate'
+import { migrateNew, migrationsDirectory } from '@footfall/store/migrate'
 import { refuseUnfinishedMove } from '@footfall/store/moves'
 import { openStore, type Store } from '@footfall/store/open'
 import type { Frame } from './frame.ts'
@@ -99,8 +99,11 @@ export async function followRegistry(frame: Frame, log: EventLog): Promise<Regis
   return registry
 }
 
-/** Waits for the store, brings its schema up to date, and waits for a move into it to end. */
-export async function migrateStore(frame: Frame, store: Store): Promise<void> {
-  await frame.persist('the store', () => migrate(store, migrationsDirectory(), { backup: null }))
+/**
+ * Waits for the store, and for its schema: a new one is made, one of an older version is left to `footfall migrate`, since
+ * several services start at once and one of them alone may change what holds events. Waits for a move into it too.
+ */
+export async function awaitSchema(frame: Frame, store: Store): Promise<void> {
+  await frame.persist('the store', () => migrateNew(store, migrationsDirectory()))
   await frame.persist('the store', () => refuseUnfinishedMove(store))
 }

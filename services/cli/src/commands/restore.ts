@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import type { Config } from '@footfall/config/config'
 import { storeGroup } from '@footfall/consumer/consume'
 import { PipelineError } from '@footfall/contracts/errors'
@@ -77,13 +77,41 @@ async function resumeFromStore(config: Config, store: Store): Promise<string[]> 
   }
 }
 
+/** Fills an empty store from a file that BACKUP wrote, and makes the consumer go on where that ends. */
+async function fillStore(config: Config, file: string): Promise<string[]> {
+  return withEmbeddedStore(config, dirname(file), async (store) => {
+    await store.command(
+      `RESTORE DATABASE footfall FROM File('${file.replace(/'/g, "\\'")}') SETTINGS allow_non_empty_tables = 1`,
+    )
+    // The backup of the store as it is now is the one it comes from.
+    await migrate(store, migrationsDirectory(), { backup: () => Promise.resolve(file) })
+    return resumeFromStore(config, store)
+  })
+}
+
+/** Puts the store alone back; what was there stays beside it. On a failure everything is as it was. */
+async function replaceStore(config: Config, file: string): Promise<{ lines: string[]; replaced: string }> {
+  if (!existsSync(file)) throw new PipelineError('INVALID_REQUEST', `${file} is not there.`)
+  const directory = config.storeUrl.replace(/^embedded:/, '')
+  const replaced = `${directory}.replaced-${new Date().toISOString().replace(/[:.]/g, '-')}`
+  await rename(directory, replaced)
+  try {
+    return { lines: await fillStore(config, file), replaced }
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    await rename(replaced, directory)
+    throw error
+  }
+}
+
 export function restoreCommand(program: Command, config: () => Config): void {
   program
     .command('restore')
     .description('put a backup into an empty data directory, or make log and store of different moments agree')
     .argument('[backup]', 'directory that footfall backup wrote')
+    .option('--store <file>', 'put the store alone back, from a file that was written before a migration')
     .option('--resume', 'restore nothing: make the consumer go on where the store is')
-    .action(async (directory: string | undefined, options: { resume?: boolean }) => {
+    .action(async (directory: string | undefined, options: { store?: string; resume?: boolean }) => {
       const read = config()
       if (await findServer(read))
         throw new PipelineError('CONFLICT', 'The server is running on this data directory: stop it first.')
@@ -94,7 +122,13 @@ export function restoreCommand(program: Command, config: () => Config): void {
         console.log(lines.join('\n'))
         return
       }
-      if (directory === undefined) throw new PipelineError('INVALID_REQUEST', 'Name the backup, or say --resume.')
+      if (options.store !== undefined) {
+        const { lines, replaced } = await replaceStore(read, resolve(options.store))
+        console.log(`The store was put back.\n${lines.join('\n')}\nWhat was there is in ${replaced}: remove it later.`)
+        return
+      }
+      if (directory === undefined)
+        throw new PipelineError('INVALID_REQUEST', 'Name the backup, or say --store or --resume.')
       const from = resolve(directory)
       const manifest = await checkBackup(from)
       const present = existsSync(read.dataDirectory) ? await readdir(read.dataDirectory) : []
@@ -104,13 +138,7 @@ export function restoreCommand(program: Command, config: () => Config): void {
       await cp(join(from, 'log'), read.eventLogUrl.replace(/^file:/, ''), { recursive: true })
       if (existsSync(join(from, 'import-secrets.json')))
         await cp(join(from, 'import-secrets.json'), join(read.dataDirectory, 'import-secrets.json'))
-      const lines = await withEmbeddedStore(read, from, async (store) => {
-        await store.command(
-          `RESTORE DATABASE footfall FROM File('${join(from, 'store.tar.zst').replace(/'/g, "\\'")}') SETTINGS allow_non_empty_tables = 1`,
-        )
-        await migrate(store, migrationsDirectory(), { backup: () => Promise.resolve(from) })
-        return resumeFromStore(read, store)
-      })
+      const lines = await fillStore(read, join(from, 'store.tar.zst'))
       console.log(
         `Restored the backup of ${manifest.made_at} (${manifest.files.length} files).\n${lines.join('\n')}\nVisitors of today are not known again until the next midnight: their salts are in no backup.`,
       )

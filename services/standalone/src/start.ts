@@ -28,6 +28,7 @@ import { startJobs } from '@footfall/jobs/start'
 import { openRegistry } from '@footfall/registry/registry'
 import { migrate, migrationsDirectory } from '@footfall/store/migrate'
 import { openStore } from '@footfall/store/open'
+import { storedPositions } from '@footfall/store/positions'
 import { createLogger, type Logger } from '@footfall/telemetry/logger'
 import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
@@ -150,7 +151,11 @@ export async function startStandalone(config: Config, options: StandaloneOptions
       () => undefined,
     )
 
-    const unconsumed = createUnconsumed(log, async () => consumer?.positions())
+    const unconsumed = createUnconsumed(
+      log,
+      // Before there is a consumer, or when there must not be one, the store knows how far it has come.
+      async () => consumer?.positions() ?? storedPositions(store, log.logId).catch(() => undefined),
+    )
     const pause = async (): Promise<() => void> => {
       const resume = (await consumer?.pause()) ?? (() => undefined)
       if (!closing.signal.aborted) return resume

@@ -85,6 +85,8 @@ test('a store of a newer version is told plainly, and events are taken all the s
   const directory = join(root, 'newer')
   const older = await start(directory, { STORE_PASSWORD: 'test' })
   await older.storeReady
+  await send(older)
+  while ((await ask<{ in_log: number }>(older, '/api/v1/ledger')).in_log > 0);
   const { storePort } = JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as { storePort: number }
   const store = openStore({ url: `http://127.0.0.1:${storePort}/footfall`, user: 'default', password: 'test' })
   await store.insert('migrations', ['id', 'checksum', 'applied_at'], [['9999-later', 'x', Date.now()]], null)
@@ -93,6 +95,8 @@ test('a store of a newer version is told plainly, and events are taken all the s
   const footfall = await start(directory)
   await boardSays(footfall, 'newer version', '9999-later', 'restore a backup')
   await send(footfall)
+  // What the store has is not waiting, although nobody consumes.
+  expect(await ask(footfall, '/api/v1/ledger')).toMatchObject({ accepted: 2, stored: 1, in_log: 1 })
   await footfall.close()
 })
 

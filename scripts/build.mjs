@@ -27,6 +27,7 @@ const entries = {
   'engine-process': 'bench/engine-process.ts',
   'ledger-check': 'test/ledger/main.ts',
   'distributed-ledger-check': 'test/ledger/distributed-main.ts',
+  'upgrade-fixture': 'test/upgrades/make-fixture.ts',
   'grafana-boards': 'dashboards/src/grafana/main.ts',
 }
 const present = Object.entries(entries).filter(([, file]) => existsSync(join(root, file)))

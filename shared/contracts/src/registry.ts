@@ -129,5 +129,7 @@ export interface RegistryRecord {
   at: number
   /** Who asked: 'cli', 'console', 'system'. */
   actor: string
+  /** Random: by it whoever made the change knows its record again, which may lie in the log more than once. */
+  change?: string
   changes: Change[]
 }

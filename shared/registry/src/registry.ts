@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes, randomInt, randomUUID, timingSafeEqual } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
@@ -49,7 +49,10 @@ export interface Registry {
   apps(): readonly App[]
   /** Makes the registry say what a catalogue says. @throws INVALID_REQUEST, STALE_REVISION */
   apply(catalogue: unknown, options: { actor: string; baseRevision?: number }): Promise<ApplyResult>
-  /** Appends changes as one record. @throws STALE_REVISION */
+  /**
+   * Appends changes as one record; resolves when it is read back and holds.
+   * @throws STALE_REVISION; LOG_UNAVAILABLE, LOG_FULL: it was not made, or the log is away and does not tell.
+   */
   change(changes: readonly Change[], options: { actor: string; baseRevision?: number }): Promise<number>
   /** A key for servers: the secret is returned once, only its SHA-256 is kept. */
   createServerKey(deployment: string, actor: string): Promise<string>
@@ -69,6 +72,7 @@ const recordSchema = z.object({
   revision: z.number().int(),
   at: z.number(),
   actor: z.string(),
+  change: z.string().optional(),
   changes: z.array(z.object({ kind: z.string(), value: z.unknown() })),
 })
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
@@ -96,9 +100,9 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   let timeZones = new Map<string, TimeZoneAt>()
   const localTime = createLocalClock()
   let next = 0
-  let waiting: { offset: number; resolve: (isApplied: boolean) => void }[] = []
-  /** Offsets of records that changed the state: which of two written at once was first. */
-  const applied = new Set<number>()
+  let waiting: { offset: number; resolve: () => void }[] = []
+  /** What becomes of changes of ours that were not read back yet. */
+  const unread = new Map<string, (isApplied: boolean) => void>()
   let writing: Promise<unknown> = Promise.resolve()
 
   const index = (): void => {
@@ -188,12 +192,13 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
 
   const take = (offset: number, value: Buffer): void => {
     next = offset + 1
+    let change: string | undefined
     let isApplied = false
     try {
       const record = recordSchema.parse(JSON.parse(value.toString('utf8'))) as RegistryRecord
+      change = record.change
       state = applyRecord(state, record)
       isApplied = true
-      applied.add(offset)
       index()
       for (const listener of listeners) listener()
       // What comes in one go is written once.
@@ -202,8 +207,10 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       // One bad record must not stop a service: the last good state goes on.
       report(`registry record ${offset} is skipped: ${error instanceof Error ? error.message : String(error)}`)
     }
+    // The first copy decides: if it was refused, the revision it builds on is past for the others too.
+    if (change !== undefined) unread.get(change)?.(isApplied)
     waiting = waiting.filter((waiter) => {
-      if (waiter.offset < next) waiter.resolve(isApplied && waiter.offset === offset)
+      if (waiter.offset < next) waiter.resolve()
       return waiter.offset >= next
     })
   }
@@ -228,10 +235,10 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       stateOf = logIdNow()
     }
   }
-  const goal = end ?? 0
-  const reachedEnd = new Promise<unknown>((resolve) =>
-    goal <= next ? resolve(true) : waiting.push({ offset: goal - 1, resolve }),
-  )
+  /** Resolves when everything before an offset is read. */
+  const readTo = (goal: number): Promise<void> =>
+    new Promise((resolve) => (goal <= next ? resolve() : waiting.push({ offset: goal - 1, resolve })))
+  const reachedEnd = readTo(end ?? 0)
   const follow = async (): Promise<void> => {
     let isTold = false
     while (!stopping.signal.aborted) {
@@ -273,15 +280,42 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     return result
   }
 
+  /**
+   * Whether a change holds is told by its record when it is read back, wherever and how often it lies: an append that
+   * was tried again by the log's client is there twice, and one that failed may be there all the same.
+   */
   const append = async (changes: readonly Change[], actor: string): Promise<number> => {
-    const record: RegistryRecord = { v: 1, revision: state.revision + 1, at: now(), actor, changes: [...changes] }
-    const { positions } = await log.append(topics.registry, [{ key: 'registry', value: JSON.stringify(record) }])
-    const { offset } = positions[0]!
-    const isApplied =
-      offset < next ? applied.has(offset) : await new Promise<boolean>((resolve) => waiting.push({ offset, resolve }))
+    const change = randomUUID()
+    const record: RegistryRecord = {
+      v: 1,
+      revision: state.revision + 1,
+      at: now(),
+      actor,
+      change,
+      changes: [...changes],
+    }
+    let isApplied = false
+    const isRead = new Promise<void>((resolve) =>
+      unread.set(change, (became) => {
+        isApplied ||= became
+        resolve()
+      }),
+    )
+    const appending = log.append(topics.registry, [{ key: 'registry', value: JSON.stringify(record) }])
+    const isAppended = await appending.then(
+      () => true,
+      // Thrown below, unless the record is there.
+      () => false,
+    )
+    try {
+      await (isAppended ? isRead : readTo((await readEnd()) ?? 0))
+    } finally {
+      unread.delete(change)
+    }
     await saveSnapshot()
-    if (!isApplied) throw new PipelineError('STALE_REVISION', 'Another process changed it first.')
-    return record.revision
+    if (isApplied) return record.revision
+    await appending
+    throw new PipelineError('STALE_REVISION', 'Another process changed it first.')
   }
 
   const checkRevision = (base: number | undefined): void => {

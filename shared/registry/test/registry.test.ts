@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PipelineError } from '@footfall/contracts/errors'
+import { topics } from '@footfall/contracts/event'
 import type { EventLog } from '@footfall/event-log'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -52,6 +53,15 @@ function reachable(over: EventLog, isThere: () => boolean): EventLog {
     close: async () => undefined,
   }
 }
+
+/** Whose secret a key's owner holds. */
+const withDeployment = () => ({
+  ...city('leipzig'),
+  apps: [{ id: 'shop', name: 'Shop' }],
+  deployments: [
+    { id: 'a', app: 'shop', organisation: 'leipzig', time_zone: 'Europe/Berlin', origins: [], mode: 'exempt' },
+  ],
+})
 
 describe('the registry', () => {
   test('is seen by every process that follows the log', async () => {
@@ -128,5 +138,60 @@ describe('the registry', () => {
     expect(names(registry)).toEqual(['dresden'])
     await registry.close()
     await other.close()
+  })
+
+  test('takes a change for made although its record lies in the topic twice', async () => {
+    const doubling: EventLog = {
+      ...log,
+      async append(topic, records) {
+        await log.append(topic, records)
+        return log.append(topic, records)
+      },
+    }
+    const registry = await open('doubling', doubling)
+    await registry.apply(withDeployment(), { actor: 'test' })
+    const secret = await registry.createServerKey('a', 'test')
+    expect(registry.lookupKey(secret)).toMatchObject({ kind: 'server' })
+    expect(registry.revision()).toBe(2)
+  })
+
+  test('takes a change for made although the answer to its append was lost', async () => {
+    const deaf: EventLog = {
+      ...log,
+      async append(topic, records) {
+        await log.append(topic, records)
+        throw new PipelineError('LOG_UNAVAILABLE', 'The answer was lost.')
+      },
+    }
+    const registry = await open('deaf', deaf)
+    await registry.apply(withDeployment(), { actor: 'test' })
+    expect(registry.lookupKey(await registry.createServerKey('a', 'test'))).toMatchObject({ kind: 'server' })
+  })
+
+  test('says that the log was away when a change was not written, and can make it later', async () => {
+    let isFull = true
+    const failing: EventLog = {
+      ...log,
+      async append(topic, records) {
+        if (isFull) throw new PipelineError('LOG_FULL', 'No space is left.')
+        return log.append(topic, records)
+      },
+    }
+    const registry = await open('failing', failing)
+    await expect(registry.apply(city('leipzig'), { actor: 'test' })).rejects.toMatchObject({ code: 'LOG_FULL' })
+    isFull = false
+    expect(await registry.apply(city('leipzig'), { actor: 'test' })).toMatchObject({ revision: 1 })
+  })
+
+  test('reads records of before changes had a name', async () => {
+    const record = {
+      v: 1,
+      revision: 1,
+      at: 1,
+      actor: 'test',
+      changes: [{ kind: 'organisation', value: city('leipzig').organisations[0] }],
+    }
+    await log.append(topics.registry, [{ key: 'registry', value: JSON.stringify(record) }])
+    expect(names(await open('old'))).toEqual(['leipzig'])
   })
 })

@@ -159,7 +159,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     const started = now()
     const inStore = <Result>(what: string, work: () => Promise<Result>): Promise<Result> =>
       persistInStore(what, consumer, range.partition, work, signal)
-    const earlier = await inStore('the look-up of ids', () => findEarlierCopies(store, records, range))
+    const earlier = await inStore('the look-up of ids', () => findEarlierCopies(store, records, range, now()))
     const plan = planBatch(records, earlier, range, refused)
     const token = tokenOf(range, records)
     point('planned', range)

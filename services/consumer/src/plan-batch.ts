@@ -13,7 +13,8 @@ export interface ReadRecord extends StoredRecord {
 export interface EarlierCopy {
   readonly receivedAt: number
   readonly keptForEver: boolean
-  readonly content: number
+  /** null: its id is forgotten, and with it what the copy said. */
+  readonly content: number | null
 }
 
 /** What a batch comes to: a pure function of the log's bytes and of the ids stored before it. */
@@ -117,7 +118,7 @@ export function planBatch(
       if (copies.length > 0) {
         ofDeployment.deduplicated++
         counts.deduplicated++
-        if (copies.every((copy) => copy.content !== event.content)) ofDeployment.conflicting++
+        if (copies.every(({ content }) => content !== null && content !== event.content)) ofDeployment.conflicting++
         continue
       }
     }

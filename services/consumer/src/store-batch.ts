@@ -1,3 +1,4 @@
+import { deduplicationWindowMs, idSpareMs, type EventRecord } from '@footfall/contracts/event'
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import { eventColumns, failedColumns, idColumns, ledgerColumns } from '@footfall/store/rows'
@@ -11,11 +12,48 @@ export interface Range {
   readonly end: number
 }
 
-/** Earlier copies of the batch's ids, by `idKey`. One look-up a batch. */
+/**
+ * Copies of beacons that come so long after their receipt (out of a spool) that ids of their window may be forgotten:
+ * looked for among the events. Asked after the ids: what is forgotten in between is noted first.
+ */
+async function findForgottenCopies(
+  store: Store,
+  delayed: readonly EventRecord[],
+  range: Range,
+): Promise<{ key: string; receivedAt: number }[]> {
+  const [noted] = await store.query<{ before: string }>('SELECT max(before) AS before FROM forgotten_ids')
+  const before = Date.parse(`${noted!.before}T00:00:00Z`)
+  const records = delayed.filter((event) => event.received_at - deduplicationWindowMs < before)
+  if (records.length === 0) return []
+  const times = records.map((event) => event.received_at)
+  const rows = await store.query<{ uuid: string; deployment: string; received_ms: string }>(
+    readQuery('find-forgotten'),
+    {
+      ids: [...new Set(records.map(({ id }) => id))].join(''),
+      deployments: [...new Set(records.map(({ deployment }) => deployment))],
+      from: times.reduce((least, time) => Math.min(least, time)) - deduplicationWindowMs,
+      to: Math.min(before, times.reduce((most, time) => Math.max(most, time)) + deduplicationWindowMs + 1),
+      log_id: range.logId,
+      partition: range.partition,
+      base: range.base,
+      end: range.end,
+    },
+  )
+  return rows.map((row) => ({
+    key: idKey(row.deployment, row.uuid.replaceAll('-', '')),
+    receivedAt: Number(row.received_ms),
+  }))
+}
+
+/**
+ * Earlier copies of the batch's ids, by `idKey`. One look-up a batch, unless something in it is older than a day.
+ * @param now only saves a look-up: whatever it is later, one that was made is made again.
+ */
 export async function findEarlierCopies(
   store: Store,
   records: readonly ReadRecord[],
   range: Range,
+  now: number,
 ): Promise<Map<string, EarlierCopy[]>> {
   const ids = [...new Set(records.flatMap(({ event }) => (event ? [event.id.replaceAll('-', '')] : [])))]
   const found = new Map<string, EarlierCopy[]>()
@@ -37,6 +75,17 @@ export async function findEarlierCopies(
     const key = idKey(row.deployment, row.hex)
     const copies = found.get(key) ?? []
     copies.push({ receivedAt: Number(row.received_at), keptForEver: row.kept_for_ever, content: row.content })
+    found.set(key, copies)
+  }
+  const delayed = records.flatMap(({ event }) =>
+    event?.source === 'beacon' && event.received_at < now - idSpareMs ? [event] : [],
+  )
+  if (delayed.length === 0) return found
+  for (const { key, receivedAt } of await findForgottenCopies(store, delayed, range)) {
+    const copies = found.get(key) ?? []
+    // Its id may be there after all: of a day that is only noted yet, or that came back out of a spool.
+    if (copies.some((copy) => copy.receivedAt === receivedAt)) continue
+    copies.push({ receivedAt, keptForEver: false, content: null })
     found.set(key, copies)
   }
   return found

@@ -6,6 +6,7 @@ import { topics, type EventRecord } from '@footfall/contracts/event'
 import type { EventLog } from '@footfall/event-log'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
 import { queryLedger } from '@footfall/store/metrics'
+import type { QueryParameters } from '@footfall/store/open'
 import { createLogger } from '@footfall/telemetry/logger'
 import { createMetrics } from '@footfall/telemetry/metrics'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -28,7 +29,7 @@ describe('the consumer, from the real log into the real store', () => {
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'footfall-consumer-'))
     log = await openEmbeddedEventLog({ directory, minFreeBytes: 0 })
-    for (const table of ['events', 'failed_events', 'event_ids', 'ledger', 'day_marks'])
+    for (const table of ['events', 'failed_events', 'event_ids', 'forgotten_ids', 'ledger', 'day_marks'])
       await test_.store.command(`TRUNCATE TABLE ${table}`)
   })
   afterEach(async () => {
@@ -119,6 +120,72 @@ describe('the consumer, from the real log into the real store', () => {
     await consumedTo(consumer, 35)
     expect(await count('events')).toBe(35)
     expect(await queryLedger(test_.store)).toMatchObject({ read: 35, stored: 35, difference: 0 })
+  })
+
+  /** As the retention job does it. */
+  const forgetBefore = async (day: string): Promise<void> => {
+    await test_.store.insert('forgotten_ids', ['before'], [[day]], null)
+    await test_.store.command('ALTER TABLE event_ids DELETE WHERE received_at < {day:Date}', { day })
+  }
+  const dayBefore = (days: number): string => new Date(at - days * 86_400_000).toISOString().slice(0, 10)
+
+  test.each([...points, 'nothing'])(
+    'leaves out first copies that waited in a spool until their ids were forgotten, when it ends at "%s"',
+    async (point) => {
+      const sentAgain = Array.from({ length: 3 }, (_, index) =>
+        makeRecord({ at: at - (10 - 2 * index) * 86_400_000, content: 7 }),
+      )
+      const first = await start()
+      await append(sentAgain)
+      await consumedTo(first, 3)
+      await first.close()
+      await forgetBefore(dayBefore(3))
+      // A spool of several days, in more than one batch: what the first puts beside the ids that are left hides nothing.
+      const spooled = sentAgain.flatMap((record) => [
+        { ...record, received_at: record.received_at - 3_600_000 },
+        makeRecord({ at: record.at }),
+      ])
+      const limits = { maxRecords: 2, maxBytes: 8_000_000, flushIntervalMs: 1 }
+      await append(spooled)
+      const broken = await start({
+        limits,
+        onPoint: (reached) => {
+          if (reached === point) throw new Error('the process ends here')
+        },
+      })
+      if (point === 'nothing') await consumedTo(broken, 9)
+      else await expect(broken.done).rejects.toThrow('ends here')
+      const consumer = await start({ limits })
+      await consumedTo(consumer, 9)
+      await test_.store.command('OPTIMIZE TABLE ledger FINAL')
+      expect(await count('events')).toBe(6)
+      expect(await queryLedger(test_.store)).toMatchObject({ read: 9, stored: 6, deduplicated: 3, difference: 0 })
+      expect(await test_.store.query('SELECT sum(conflicting) AS n FROM ledger')).toEqual([{ n: '0' }])
+    },
+  )
+
+  test('looks among the events only for what is older than a day, and only where ids are forgotten', async () => {
+    const asked: string[] = []
+    const store = {
+      ...test_.store,
+      query: <Row>(sql: string, parameters?: QueryParameters) => {
+        asked.push(/FROM (forgotten_ids|events\nWHERE deployment)/.exec(sql)?.[1] ?? '')
+        return test_.store.query<Row>(sql, parameters)
+      },
+    }
+    const asksFor = async (receivedAt: number): Promise<string[]> => {
+      const { end } = (await log.partitions(topics.events))[0]!
+      asked.length = 0
+      await append([makeRecord({ at: receivedAt })])
+      const consumer = await start({ store })
+      await consumedTo(consumer, end + 1)
+      await consumer.close()
+      return asked.filter((table) => table !== '').map((table) => table.split('\n')[0]!)
+    }
+    await forgetBefore(dayBefore(9))
+    expect(await asksFor(at)).toEqual([])
+    expect(await asksFor(at - 4 * 86_400_000)).toEqual(['forgotten_ids'])
+    expect(await asksFor(at - 10 * 86_400_000)).toEqual(['forgotten_ids', 'events'])
   })
 
   test('inserts only what is missing of an open claim, also when the token was forgotten', async () => {

@@ -1,9 +1,7 @@
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
-import { deduplicationWindowMs } from '@footfall/contracts/event'
+import { deduplicationWindowMs, idSpareMs } from '@footfall/contracts/event'
 import { removeRows } from './removal.ts'
-
-const dayMs = 86_400_000
 
 /** The moment `months` before an instant. */
 export function monthsBefore(at: number, months: number): number {
@@ -33,7 +31,8 @@ export async function expireEvents(
 
 /**
  * Drops ids that no retry can meet any more: days before the deduplication window, counted back from what was consumed
- * of this log and not from the wall clock, with a day to spare. Imports stay.
+ * of this log and not from the wall clock, with a day to spare. Imports stay. What waited in a spool for longer is told
+ * first that they are gone.
  * @param logId a former log is consumed no further: it would keep every id for ever.
  */
 export async function forgetIds(store: Store, logId: string): Promise<{ dropped: string[] }> {
@@ -43,7 +42,7 @@ export async function forgetIds(store: Store, logId: string): Promise<{ dropped:
   )
   const until = Number(consumed?.until ?? 0)
   if (until <= 0) return { dropped: [] }
-  const oldest = new Date(until - deduplicationWindowMs - dayMs).toISOString().slice(0, 10)
+  const oldest = new Date(until - deduplicationWindowMs - idSpareMs).toISOString().slice(0, 10)
   const partitions = await store.query<{ partition: string }>(
     `SELECT DISTINCT partition FROM system.parts WHERE database = currentDatabase() AND table = 'event_ids' AND active
      AND partition != '1970-01-01' AND partition < {oldest:String}`,
@@ -53,6 +52,7 @@ export async function forgetIds(store: Store, logId: string): Promise<{ dropped:
   const dropped = partitions
     .map(({ partition }) => partition)
     .filter((partition) => /^\d{4}-\d{2}-\d{2}$/.test(partition))
+  await store.insert('forgotten_ids', ['before'], [[oldest]], null)
   for (const partition of dropped) await store.command(`ALTER TABLE event_ids DROP PARTITION '${partition}'`)
   return { dropped }
 }

@@ -1,8 +1,15 @@
 import { checkFolds, dirtyDays, foldDays } from '@footfall/store/fold'
 import { queryLedger, queryMetric } from '@footfall/store/metrics'
+import { migrate } from '@footfall/store/migrate'
 import { failedColumns, idColumns, ledgerColumns, toDateTime, toFailedRow, toIdRow } from '@footfall/store/rows'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { insertRecords, makeRecord, startTestEngine, type TestEngine } from '../../../shared/store/test/engine.ts'
+import {
+  insertRecords,
+  makeRecord,
+  migrations,
+  startTestEngine,
+  type TestEngine,
+} from '../../../shared/store/test/engine.ts'
 import { expireEvents, forgetIds } from '../src/retention.ts'
 import { eachCut } from './cut-off.ts'
 
@@ -164,4 +171,27 @@ test('ids are forgotten although the ledger knows a former log, which is consume
   )
   await ledgerRow('a', 0, 1)
   expect(await forgetIds(engine.store, 'test')).toEqual({ dropped: ['2026-02-28'] })
+})
+
+test('ids are noted as forgotten before the first of them goes, wherever a run is cut off', async () => {
+  const position = { logId: 'test', partition: 0, offset: 1 }
+  await eachCut(engine.store, async (cut, name) => {
+    await clear(['event_ids', 'ledger', 'forgotten_ids'])
+    await engine.store.insert('event_ids', idColumns, [toIdRow(makeRecord({ at: now - 20 * dayMs }), position)], null)
+    await ledgerRow('a', 0, 1)
+    await forgetIds(cut, 'test').catch(() => undefined)
+    const [seen] = await engine.store.query<{ ids: string; before: string }>(
+      'SELECT (SELECT count() FROM event_ids) AS ids, (SELECT max(before) FROM forgotten_ids) AS before',
+    )
+    if (seen!.ids === '0') expect(seen!.before, name).toBe('2026-03-16')
+  })
+})
+
+test('an installation from before that was noted has forgotten what lies before its oldest id', async () => {
+  const position = { logId: 'test', partition: 0, offset: 1 }
+  await engine.store.insert('event_ids', idColumns, [toIdRow(makeRecord({ at: now }), position)], null)
+  await engine.store.command('TRUNCATE TABLE forgotten_ids')
+  await engine.store.command("ALTER TABLE migrations DELETE WHERE id = '0003-forgotten-ids'")
+  expect(await migrate(engine.store, migrations)).toEqual(['0003-forgotten-ids'])
+  expect(await engine.store.query('SELECT before FROM forgotten_ids')).toEqual([{ before: '2026-03-20' }])
 })

@@ -8,6 +8,8 @@ export const recordVersion = 1
 export const maxLatenessMs = 7 * 24 * 3600 * 1000
 /** A retry that comes within this time of the first copy is recognised. */
 export const deduplicationWindowMs = 72 * 3600 * 1000
+/** Ids are forgotten so much later than what is being consumed needs them. Who comes later still is looked for among the events. */
+export const idSpareMs = 24 * 3600 * 1000
 
 export const sources = ['beacon', 'import', 'demo'] as const
 export type Source = (typeof sources)[number]

@@ -102,14 +102,18 @@ export function openSharedSalts(url: string, options: SharedSaltsOptions): Share
     const wanted: { id: string; day: string; isMakeable: boolean }[] = []
     const current = new Set<string>()
     const batch = redis.pipeline()
+    /** What each command of the batch is for. */
+    const changes: { key: string; isTold: boolean }[] = []
     for (const deployment of deployments) {
       const { id, today } = deployment
       for (const day of [shiftDay(today, -1), today, shiftDay(today, 1)]) {
         const key = keyOf(id, day)
         current.add(key)
         const held = salts.get(id, day)
-        if (held !== null && !published.has(key)) batch.set(key, held, 'PXAT', expiryOf(day), 'NX')
-        if (held !== null) published.add(key)
+        if (held !== null && !published.has(key)) {
+          batch.set(key, held, 'PXAT', expiryOf(day), 'NX')
+          changes.push({ key, isTold: true })
+        }
         if (!offers.has(key))
           wanted.push({ id, day, isMakeable: day > today || (day === today && salts.mayBeMade(deployment)) })
       }
@@ -117,10 +121,19 @@ export function openSharedSalts(url: string, options: SharedSaltsOptions): Share
     for (const key of published) {
       if (current.has(key)) continue
       batch.del(key)
-      published.delete(key)
+      changes.push({ key, isTold: false })
       offers.delete(key)
     }
-    if (batch.length > 0) await batch.exec()
+    const answers = changes.length > 0 ? await batch.exec() : []
+    let failure: Error | null = null
+    for (const [index, { key, isTold }] of changes.entries()) {
+      const [error] = answers?.[index] ?? [new Error('it did not answer')]
+      if (error) failure = error
+      else if (isTold) published.add(key)
+      else published.delete(key)
+    }
+    // What failed is said again by the next exchange. Until then none is made: it could stand in the place of one we hold.
+    if (failure) throw failure
     if (wanted.length === 0) return
     const found = await redis.mget(wanted.map(({ id, day }) => keyOf(id, day)))
     for (const [index, { id, day, isMakeable }] of wanted.entries()) {

@@ -79,6 +79,21 @@ describe('salts of several ingests', () => {
     expect(problems).toEqual([])
   })
 
+  test('are told again to a Redis that refused them, and none is made there in their place', async () => {
+    const one = ingest('one')
+    await one.turn(day, true)
+    const [salt, next] = [one.salts.get('a', day), one.salts.get('a', shiftDay(day, 1))]
+    await redis.send('FLUSHALL')
+    await redis.send('ACL', 'SETUSER', 'default', 'resetkeys', '~footfall:salts:*', '%R~footfall:salt:*')
+    await one.turn(day, true)
+    await redis.send('ACL', 'SETUSER', 'default', 'allkeys')
+    await one.turn(day, true)
+    const late = ingest('late', { settleMs: 60_000 })
+    await late.turn(day, true)
+    expect([late.salts.get('a', day), late.salts.get('a', shiftDay(day, 1))]).toEqual([salt, next])
+    expect(problems).toEqual([expect.stringContaining('salts are not shared for now')])
+  })
+
   test('are one again before their day when an ingest was cut off while others made new ones', async () => {
     const cutOff = ingest('one')
     await cutOff.turn(day, true)

@@ -11,7 +11,8 @@ export interface JobRouteParts {
   /** What the request's token allows, or null. @throws TOO_MANY_TRIES */
   readonly authorise: (request: FastifyRequest, reply: FastifyReply) => 'admin' | 'read' | null
   readonly feeds: Feeds
-  readonly senderShare: () => { share: number; of: number }
+  /** Absent where no beacons are taken in: not known is not none. */
+  readonly senderShare?: () => { share: number; of: number }
 }
 
 const feedSchema = z.strictObject({ deployment: z.string() })
@@ -55,7 +56,7 @@ export async function registerJobRoutes(app: FastifyInstance, parts: JobRoutePar
       const key = typeof body.key === 'string' ? { key: body.key.slice(0, 200) } : {}
       return reply.code(202).send(describe(await parts.queue.enqueue(queueOf(work.kind), work, key)))
     })
-    scope.get('/api/v1/sender-share', async () => parts.senderShare())
+    scope.get('/api/v1/sender-share', async () => parts.senderShare?.() ?? { share: null })
     scope.post('/api/v1/imports', async (request, reply) => {
       return reply.code(201).send({ id: await parts.feeds.start(readBody(feedSchema, request.body).deployment) })
     })

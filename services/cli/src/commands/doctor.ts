@@ -10,6 +10,30 @@ import { findServer, type Server } from '../server.ts'
 const signs = { ok: 'ok     ', warning: 'warning', error: 'ERROR  ' } as const
 const leastFreeBytes = 1e9
 
+/** Finds a proxy that is not trusted: most beacons come from its address. Only who takes them in can tell. */
+export async function examineSenders(server: Pick<Server, 'request'>): Promise<Finding[]> {
+  const { share, of } = await server
+    .request<{ share: number | null; of?: number }>('GET', '/api/v1/sender-share')
+    // What is wrong with the server was said before.
+    .catch(() => ({ share: null, of: 0 }))
+  if (share === null)
+    return [
+      {
+        level: 'ok',
+        what: 'whether a proxy hides the visitors’ addresses is not known here',
+        todo: 'See that TRUSTED_PROXIES of whoever takes in beacons names the proxy before it.',
+      },
+    ]
+  if (of === undefined || of < 100 || share <= 0.9) return []
+  return [
+    {
+      level: 'warning',
+      what: `${Math.round(share * 100)} % of the last ${of} beacons came from one address`,
+      todo: 'A proxy stands before the server: name its address in TRUSTED_PROXIES, or all its visitors are one.',
+    },
+  ]
+}
+
 async function examineInstallation(config: Config, server: Server | null): Promise<Finding[]> {
   const findings: Finding[] = []
   const say = (level: Finding['level'], what: string, todo?: string): void =>
@@ -91,17 +115,7 @@ async function examineInstallation(config: Config, server: Server | null): Promi
       'Accepted events are safe in the log; see the server’s own log.',
     )
   }
-  const share = (await server
-    .request<{ share: number; of: number }>('GET', '/api/v1/sender-share')
-    .catch(() => null)) ?? { share: 0, of: 0 }
-  if (share.of >= 100 && share.share > 0.9) {
-    say(
-      'warning',
-      `${Math.round(share.share * 100)} % of the last ${share.of} beacons came from one address`,
-      'A proxy stands before the server: name its address in TRUSTED_PROXIES, or all its visitors are one.',
-    )
-  }
-  return findings
+  return [...findings, ...(await examineSenders(server))]
 }
 
 export function doctorCommand(program: Command, config: () => Config): void {

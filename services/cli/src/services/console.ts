@@ -57,7 +57,7 @@ export async function startConsoleService(
       secretsFile: importSecretsFile(config),
       now: Date.now,
     })
-    await registerJobRoutes(app, { queue, authorise, feeds, senderShare: () => ({ share: 0, of: 0 }) })
+    await registerJobRoutes(app, { queue, authorise, feeds })
     const file = join(config.dataDirectory, 'server.json')
     frame.onClose(() => rm(file, { force: true }))
     return async () => {

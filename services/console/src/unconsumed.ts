@@ -77,3 +77,33 @@ export function createUnconsumed(
     },
   }
 }
+
+/** How old what several requests share may be. */
+const sharedMs = 1_000
+
+/**
+ * Requests within a second of a look's beginning share it, and one that is under way is joined: on Kafka each look is a
+ * consumer group of its own. What failed is not kept, nor that nothing waits: that was found without a group, and whoever was
+ * told 202 since must not be told so.
+ */
+export function shareLooks(
+  look: (deployment?: string) => Promise<Unconsumed>,
+  now: () => number,
+): (deployment?: string) => Promise<Unconsumed> {
+  const looks = new Map<string | undefined, { begun: number; isOver: boolean; answer: Promise<Unconsumed> }>()
+  return (deployment) => {
+    for (const [key, { begun, isOver }] of looks) if (isOver && now() - begun >= sharedMs) looks.delete(key)
+    const known = looks.get(deployment)
+    if (known) return known.answer
+    const shared = { begun: now(), isOver: false, answer: look(deployment) }
+    looks.set(deployment, shared)
+    shared.answer.then(
+      ({ in_log: inLog, unconsumed_from: from }) => {
+        shared.isOver = true
+        if (inLog === 0 && from === undefined) looks.delete(deployment)
+      },
+      () => looks.delete(deployment),
+    )
+    return shared.answer
+  }
+}

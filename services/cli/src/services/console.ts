@@ -5,7 +5,7 @@ import { topics } from '@footfall/contracts/event'
 import { registerConsole } from '@footfall/console/app'
 import { startCanary } from '@footfall/console/canary'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
-import { createUnconsumed } from '@footfall/console/unconsumed'
+import { createUnconsumed, shareLooks } from '@footfall/console/unconsumed'
 import { watchLedger } from '@footfall/console/watch-ledger'
 import { createAddressReader } from '@footfall/http/client-address'
 import { healthRoutes } from '@footfall/http/health'
@@ -36,6 +36,7 @@ export async function startConsoleService(
     const registry = await followRegistry(frame, log)
     publicUrl = () => publicUrlOf(config, app)
     const unconsumed = createUnconsumed(log, () => storedPositions(store, log.logId))
+    const look = shareLooks((deployment) => unconsumed.look(deployment), Date.now)
     const clientOf = createAddressReader(config.TRUSTED_PROXIES)
     const { authorise } = await registerConsole(app, {
       store,
@@ -43,7 +44,7 @@ export async function startConsoleService(
       log,
       queue,
       config: { publicUrl, adminToken: () => adminToken, dataDirectory: config.dataDirectory },
-      ledgerExtras: async (deployment) => ({ ...(await unconsumed.look(deployment)), spooled: 0 }),
+      ledgerExtras: async (deployment) => ({ ...(await look(deployment)), spooled: 0 }),
       problem: () => null,
       addressOf: (request) => senderOf(clientOf(request).address),
       now: Date.now,

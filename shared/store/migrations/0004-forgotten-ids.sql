@@ -9,4 +9,4 @@ ORDER BY before
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- What was forgotten until now was not noted: at most everything before the oldest day that is left.
-INSERT INTO forgotten_ids SELECT toDate(min(received_at)) FROM event_ids WHERE NOT kept_for_ever;
+INSERT INTO forgotten_ids SELECT toDate(min(received_at)) FROM event_ids WHERE NOT kept_for_ever HAVING count() > 0;

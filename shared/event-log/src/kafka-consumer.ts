@@ -402,9 +402,21 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
       notify()
     },
   }
-  await consumer.connect()
-  await consumer.subscribe({ topic, fromBeginning: true })
-  await consumer.run(running)
+  const leave = async (): Promise<void> => {
+    isClosed = true
+    clearInterval(watchdog)
+    stopListening()
+    await within(closeMs, consumer.disconnect())
+  }
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await consumer.run(running)
+  } catch (error) {
+    // Its connections and timers would go on without anybody.
+    await leave()
+    throw error
+  }
 
   const position = async (partition: number): Promise<Position> => {
     const place = placeOf(partition)
@@ -480,15 +492,13 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     async close() {
       if (isClosed) return
       isClosed = true
-      clearInterval(watchdog)
-      stopListening()
       for (const place of places.values()) {
         place.isRevoked = true
         place.wake?.()
       }
       places.clear()
       notify()
-      await within(closeMs, consumer.disconnect())
+      await leave()
     },
   }
 }

@@ -77,7 +77,13 @@ export function createBatchingProducer(kafka: Kafka): BatchingProducer {
           message.partition!,
       retry: { retries: 6, initialRetryTime: 100, maxRetryTime: 2_000 },
     })
-    await made.connect()
+    try {
+      await made.connect()
+    } catch (error) {
+      // Its connections and timers would go on without anybody. Not waited for: brokers that hang answer nothing.
+      made.disconnect().catch(() => undefined)
+      throw error
+    }
     return made
   }
 

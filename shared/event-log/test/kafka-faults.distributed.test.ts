@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startKafka, type KafkaServers } from '../../../test/servers/kafka.ts'
 import { endsOf, type EventLog } from '../src/event-log.ts'
 import { openKafkaEventLog, type KafkaLogOptions } from '../src/kafka.ts'
+import { createBatchingProducer } from '../src/kafka-producer.ts'
 import { join, recordsOf, take, textsOf } from './contract.ts'
 
 let servers: KafkaServers
@@ -71,7 +72,7 @@ function startMember(topic: string, group: string) {
 }
 
 /** Names of requests, as they travel. */
-const requests = { fetch: 1, commit: 8, sync: 14 }
+const requests = { fetch: 1, commit: 8, sync: 14, versions: 18 }
 
 /** Sockets of one log whose requests a test sees before they leave: what `pass` refuses never does. */
 function tappedSockets() {
@@ -84,6 +85,20 @@ function tappedSockets() {
     })
   }
   return { tap, factory }
+}
+/** Sockets, and which of them are open. */
+function countedSockets(over: ISocketFactory = ({ host, port, onConnect }) => net.connect({ host, port }, onConnect)) {
+  const open = new Set<Socket>()
+  const factory: ISocketFactory = (to) => {
+    const socket = over(to)
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+    return socket
+  }
+  const closedTo = async (count: number): Promise<void> => {
+    while (open.size > count) await new Promise((resolve) => setImmediate(resolve))
+  }
+  return { open, factory, closedTo }
 }
 const cut = (socket: Socket): void => void socket.destroy(new Error('The connection was cut.'))
 
@@ -400,4 +415,44 @@ test('tails that have only just begun end when the log closes', async () => {
   const tails = Array.from({ length: 20 }, () => log.tail('one', { from: 'start' })[Symbol.asyncIterator]().next())
   await log.close()
   for (const first of tails) expect(await first).toEqual({ done: true, value: undefined })
+})
+
+test('a producer that cannot connect leaves no connection behind', async () => {
+  const { tap, factory } = tappedSockets()
+  const sockets = countedSockets(factory)
+  // As brokers that hang before they know who comes: they take the connection, and answer nothing.
+  tap.pass = (request) => request !== requests.versions
+  const kafka = new kafkajs.Kafka({
+    brokers: [...servers.brokers],
+    sasl: { mechanism: 'plain', username: 'ingest', password: 'secret' },
+    requestTimeout: 50,
+    socketFactory: sockets.factory,
+    logLevel: kafkajs.logLevel.NOTHING,
+  })
+  const producer = createBatchingProducer(kafka)
+  await expect(producer.append('any', 1, recordsOf(['a']))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+  await sockets.closedTo(0)
+  await producer.close()
+})
+
+test('a consumer that cannot join leaves no connection behind', async () => {
+  newWorld()
+  const sockets = countedSockets()
+  const log = await openLog({ socketFactory: sockets.factory })
+  await log.partitions('one')
+  await withAdmin((admin) => admin.deleteTopics({ topics: [`${prefix}one`] }))
+  const before = sockets.open.size
+  const join = async (): Promise<unknown> => {
+    // Until every broker has heard of it.
+    for (;;) {
+      try {
+        const consumer = await log.consume('one', 'g', { onAssigned: () => undefined, onRevoked: () => undefined })
+        await consumer.close()
+      } catch (error) {
+        return error
+      }
+    }
+  }
+  expect(await join()).toMatchObject({ code: 'LOG_UNAVAILABLE' })
+  await sockets.closedTo(before)
 })

@@ -61,7 +61,10 @@ export function createBatchingProducer(kafka: Kafka): BatchingProducer {
   let isSending = false
   let isClosed = false
   let producer: Promise<Producer> | null = null
-  /** Base offsets that were acknowledged, by topic and partition: each one can be given once. */
+  /**
+   * Base offsets that this producer had acknowledged, by topic and partition: each one can be given once. Forgotten with
+   * it, since a topic that was made anew gives them again.
+   */
   const acknowledged = new Map<string, bigint>()
   let idle: () => void = () => undefined
 
@@ -148,6 +151,7 @@ export function createBatchingProducer(kafka: Kafka): BatchingProducer {
         })
         const broken = producer
         producer = null
+        acknowledged.clear()
         broken?.then((one) => one.disconnect()).catch(() => undefined)
       }
       for (const { append } of batch) {

@@ -456,3 +456,22 @@ test('a consumer that cannot join leaves no connection behind', async () => {
   expect(await join()).toMatchObject({ code: 'LOG_UNAVAILABLE' })
   await sockets.closedTo(before)
 })
+
+test('a topic that was made anew takes records again, although its offsets were given before', async () => {
+  newWorld()
+  const log = await openLog()
+  for (let count = 0; count < 20; count++) await log.append('one', recordsOf([`before ${count}`]))
+  await withAdmin(async (admin) => {
+    await admin.deleteTopics({ topics: [`${prefix}one`] })
+    while ((await admin.listTopics()).includes(`${prefix}one`)) await new Promise((resolve) => setImmediate(resolve))
+  })
+  await (await openLog()).partitions('one')
+  const problems: string[] = []
+  const append = (): Promise<unknown> =>
+    log.append('one', recordsOf(['after'])).catch((error: unknown) => {
+      problems.push(String(error))
+      return append()
+    })
+  await append()
+  expect(problems.filter((problem) => problem.includes('twice')).length).toBeLessThanOrEqual(1)
+})

@@ -1,6 +1,7 @@
 import cookie from '@fastify/cookie'
 import { PipelineError } from '@footfall/contracts/errors'
 import { toPipelineError } from '@footfall/contracts/foreign-error'
+import { awaitHandlers } from '@footfall/http/http-options'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { registerApi } from './api.ts'
 import { serveAssets } from './assets.ts'
@@ -68,6 +69,7 @@ export async function registerConsole(
   }
 
   await app.register(async (scope) => {
+    awaitHandlers(scope)
     await scope.register(cookie)
     scope.addHook('onRequest', async (_request, reply) => void reply.headers(headers))
     const sessionOf = (request: FastifyRequest): Session | null => sessions.find(request.cookies[cookieName])

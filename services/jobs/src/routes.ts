@@ -1,5 +1,6 @@
 import { PipelineError } from '@footfall/contracts/errors'
 import { toPipelineError } from '@footfall/contracts/foreign-error'
+import { awaitHandlers } from '@footfall/http/http-options'
 import type { Job, JobQueue } from '@footfall/job-queue'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
@@ -40,6 +41,7 @@ const describe = (job: Job): Record<string, unknown> => ({
 /** `POST /api/v1/jobs { kind, payload, key? }` and `GET /api/v1/jobs/:id`, for administrators. */
 export async function registerJobRoutes(app: FastifyInstance, parts: JobRouteParts): Promise<void> {
   await app.register(async (scope) => {
+    awaitHandlers(scope)
     // Before a body is read: nobody fills the memory without a token.
     scope.addHook('onRequest', async (request, reply) => {
       const granted = parts.authorise(request, reply)

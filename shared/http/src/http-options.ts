@@ -1,8 +1,8 @@
 import { STATUS_CODES, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { PipelineError, type ErrorCode } from '@footfall/contracts/errors'
 import { toPipelineError } from '@footfall/contracts/foreign-error'
-import type { FastifyError, FastifyHttpOptions, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyError, FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 const codesOfParser: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
@@ -32,7 +32,7 @@ function answerOnSocket(error: Error & { code?: string }, socket: Socket): void 
 export function httpOptions(requestTimeoutMs = 10_000) {
   return {
     requestTimeout: requestTimeoutMs,
-    connectionTimeout: 15_000,
+    connectionTimeout: requestTimeoutMs * 1.5,
     keepAliveTimeout: 65_000,
     http: {
       requestTimeout: requestTimeoutMs,
@@ -58,6 +58,26 @@ export function refuseWhileClosing(app: FastifyInstance): void {
     if (!closing) return done()
     const known = new PipelineError('NOT_READY')
     void reply.header('connection', 'close').header('retry-after', '5').code(known.status).send(known.toBody())
+  })
+}
+
+/**
+ * Lets the handlers of a scope take as long as they need: without it a connection on which nothing moves is cut, also while
+ * its answer is being made. Reading a request and sending its answer have their limits as before.
+ */
+export function awaitHandlers(scope: FastifyInstance, requestTimeoutMs = 10_000): void {
+  const limit = httpOptions(requestTimeoutMs).connectionTimeout
+  const allow = ({ raw: { socket } }: FastifyRequest, ms: number): void => {
+    // A request that a test injects comes without one.
+    if (socket instanceof Socket) socket.setTimeout(ms)
+  }
+  scope.addHook('preHandler', (request, _reply, done) => {
+    allow(request, 0)
+    done()
+  })
+  scope.addHook('onSend', (request, _reply, _payload, done) => {
+    allow(request, limit)
+    done()
   })
 }
 

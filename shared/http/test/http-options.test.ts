@@ -2,13 +2,23 @@ import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { httpOptions, refuseWhileClosing } from '../src/http-options.ts'
+import { awaitHandlers, httpOptions, refuseWhileClosing } from '../src/http-options.ts'
 
+/** Answers when three connections that said nothing were cut, one after the other: longer than one may be quiet. */
+const quietConnections = async () => {
+  for (let nth = 0; nth < 3; nth++) await (await open()).closed
+  return { quiet: 3 }
+}
 const makeApp = () => {
   const app = fastify(httpOptions(300))
   refuseWhileClosing(app)
   app.post('/body', async () => ({}))
   app.get<{ Params: { id: string } }>('/things/:id', async () => ({}))
+  app.get('/cut', quietConnections)
+  void app.register(async (scope) => {
+    awaitHandlers(scope, 300)
+    scope.get('/let', quietConnections)
+  })
   return app
 }
 const app = makeApp()
@@ -96,4 +106,10 @@ test('a request that comes while the server closes is told to come back', async 
   const [, second = ''] = (await closed).split(/(?=HTTP\/1\.1 503)/)
   expect(read(second)).toEqual({ status: 503, code: 'NOT_READY', retryAfter: '5' })
   await done
+})
+
+test('a handler may take longer than a connection may be quiet, where it is let', async () => {
+  const ask = (path: string) => talk(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+  expect(await ask('/cut')).toBe('')
+  expect(await ask('/let')).toContain('{"quiet":3}')
 })

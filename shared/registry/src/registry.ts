@@ -191,6 +191,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   }
 
   const take = (offset: number, value: Buffer): void => {
+    // It was ours, and known before it was read.
+    if (offset < next) return
     next = offset + 1
     let change: string | undefined
     let isApplied = false
@@ -301,9 +303,14 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
         resolve()
       }),
     )
-    const appending = log.append(topics.registry, [{ key: 'registry', value: JSON.stringify(record) }])
+    const value = JSON.stringify(record)
+    const appending = log.append(topics.registry, [{ key: 'registry', value }])
     const isAppended = await appending.then(
-      () => true,
+      ({ positions }) => {
+        // Nobody wrote in between, so it need not be read back: that may take a while when the log was just away.
+        if (positions[0]?.offset === next) take(next, Buffer.from(value))
+        return true
+      },
       // Thrown below, unless the record is there.
       () => false,
     )

@@ -140,6 +140,27 @@ describe('the registry', () => {
     await other.close()
   })
 
+  test('makes a change while the log takes records and gives none, and goes on with the next that comes', async () => {
+    let flow: () => void = () => undefined
+    const flowing = new Promise<void>((resolve) => (flow = resolve))
+    const held: EventLog = {
+      ...log,
+      logId: log.logId,
+      async *tail(topic, options) {
+        await flowing
+        yield* log.tail(topic, options)
+      },
+    }
+    const registry = await open('one', held)
+    await registry.apply(city('first'), { actor: 'cli' })
+    expect(names(registry)).toEqual(['first'])
+    const other = await open('two')
+    await other.apply(city('second'), { actor: 'cli' })
+    flow()
+    await until(() => names(registry).length === 2)
+    expect([registry.revision(), names(registry)]).toEqual([2, ['first', 'second']])
+  })
+
   test('takes a change for made although its record lies in the topic twice', async () => {
     const doubling: EventLog = {
       ...log,

@@ -62,6 +62,7 @@ export async function startInstallation(options: {
       STORE_PASSWORD: storePassword,
       KAFKA_PARTITIONS: '6',
       INGEST_INSTANCES: '2',
+      STOP_DELAY_MS: '0',
       ADMIN_TOKEN: options.adminToken,
       LOG_LEVEL: 'warn',
       IMPORT_SECRETS_FILE: join(directory, 'import-secrets.json'),

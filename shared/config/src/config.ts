@@ -131,6 +131,11 @@ export const variables = {
     '1',
     'How many ingests share the traffic: each lets its part of the rate limits through.',
   ),
+  STOP_DELAY_MS: variable(
+    wholeNumber(0, 8_000),
+    '3000',
+    'Milliseconds that an ingest of its own still takes beacons after it was told to stop, while /readyz says no: proxies that ask there meet no closed door.',
+  ),
   IMPORT_SECRETS_FILE: variable(
     optionalText,
     '',

@@ -28,6 +28,11 @@ export interface Frame {
   readonly signal: AbortSignal
   /** Closes what was opened, last first. */
   onClose(closer: () => Promise<unknown>): void
+  /**
+   * Goes on for so long after the service was told to stop, while `/readyz` says no: proxies that ask there have sent their
+   * last request to it by then.
+   */
+  delayStop(ms: number): void
   /** Ends the process with a reason. */
   fail(error: Error): void
   /** Repeats what a server that is away refuses, until it works or the service closes. */
@@ -88,6 +93,7 @@ export async function runService(
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<Error>((resolve) => (fail = resolve))
   let waitsFor: string | null = 'The service is starting.'
+  let stopDelayMs = 0
   /** Why a part is away; null while it answers. */
   const parts = new Map<string, { readonly problem: string | null; readonly isNeeded: boolean }>()
   const notReady = (): string | null => {
@@ -107,6 +113,7 @@ export async function runService(
     metrics,
     signal: closing.signal,
     onClose: (closer) => void closers.push(closer),
+    delayStop: (ms) => void (stopDelayMs = ms),
     fail(error) {
       logger.fatal({ err: error.message, code: isPipelineError(error) ? error.code : undefined }, 'the service ends')
       fail(error)
@@ -168,6 +175,7 @@ export async function runService(
   const close = async (): Promise<void> => {
     closing.abort()
     tellReady()
+    if (stopDelayMs > 0) await wait(stopDelayMs, new AbortController().signal)
     for (const closer of closers.splice(0).reverse())
       await closer().catch((error: unknown) => logger.error({ err: error }, 'closing'))
   }

@@ -72,6 +72,7 @@ export async function startIngest(config: Config): Promise<Service> {
     await ingest.register(app)
     // A Redis that keeps salts on its disk is refused before the first event.
     await ingest.tick()
+    frame.delayStop(config.STOP_DELAY_MS)
     // Never needed: what is down only delays.
     frame.watch(
       'log',

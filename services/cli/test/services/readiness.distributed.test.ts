@@ -1,10 +1,22 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { catalogue, origin, targets } from '../../../../test/ledger/programme.ts'
+import { newId } from '../../../../test/ledger/random.ts'
 import { startInstallation, type Installation } from '../../../../test/servers/distributed.ts'
-import type { RunningService } from '../../../../test/servers/footfall.ts'
+import { ready, type RunningService } from '../../../../test/servers/footfall.ts'
+import { startProxy } from '../../../../test/servers/proxy.ts'
 
+const token = 'readiness-test-token-0000'
 let installation: Installation
 beforeAll(async () => {
-  installation = await startInstallation({ adminToken: 'readiness-test-token-0000' })
+  installation = await startInstallation({
+    adminToken: token,
+    environment: {
+      STOP_DELAY_MS: '3000',
+      TRUSTED_PROXIES: '127.0.0.1',
+      RATE_LIMIT_PER_KEY: '1000000',
+      RATE_LIMIT_PER_ADDRESS: '1000000',
+    },
+  })
 }, 240_000)
 afterAll(() => installation.close(), 60_000)
 
@@ -65,3 +77,62 @@ test('without Kafka and the Redis of the salts, ingest stays ready, and its gaug
   await part(consumers[0]!, 'log', 1)
   expect((await readyz(consumers[0]!))[0]).toBe(200)
 })
+
+test.each(['nginx', 'caddy'] as const)(
+  'everything is restarted one after the other behind %s, and no beacon is refused, lost or doubled',
+  async (kind) => {
+    const { console, ingests, consumers, jobs } = installation
+    const portOf = ({ url }: RunningService): number => Number(new URL(url).port)
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const body = JSON.stringify({ catalogue })
+    expect((await fetch(`${console.url}/api/v1/registry/apply`, { method: 'POST', headers, body })).status).toBe(200)
+    const { deployment, key } = targets[0]!
+    for (const { url } of ingests) while ((await fetch(`${url}/privacy/${deployment}`)).status !== 200);
+    const ledger = async () =>
+      (await (await fetch(`${console.url}/api/v1/ledger`, { headers })).json()) as Record<
+        'accepted' | 'stored' | 'deduplicated' | 'in_log' | 'difference',
+        number
+      >
+    const before = await ledger()
+    const proxy = await startProxy(kind, {
+      ingests: ingests.map(portOf),
+      console: portOf(console),
+      app: portOf(console),
+    })
+    const acceptedBy = async ({ url }: RunningService): Promise<number> =>
+      Number(/^footfall_events_accepted_total (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1] ?? 0)
+    const answers: number[] = []
+    let isOver = false
+    const send = async (): Promise<void> => {
+      while (!isOver) {
+        const at = Date.now()
+        const events = [{ id: newId(at, Math.random), name: 'page_view', at, url: `${origin}/` }]
+        const answer = await fetch(`${proxy.own}/v1/events`, {
+          method: 'POST',
+          headers: { origin, 'content-type': 'text/plain', 'user-agent': 'Mozilla/5.0 Firefox/128.0' },
+          body: JSON.stringify({ key, sent_at: at, events }),
+        })
+        answers.push(answer.status)
+        await answer.text()
+      }
+    }
+    const senders = [send(), send(), send()]
+    for (const service of [...consumers, ...jobs, ...ingests]) {
+      expect(await service.stop()).toBe(0)
+      await service.start()
+      await ready(service)
+      // The proxy has noticed too, before the next one goes.
+      if (ingests.includes(service)) while ((await acceptedBy(service)) === 0);
+    }
+    isOver = true
+    await Promise.all(senders)
+    await proxy.stop()
+    expect(answers.filter((status) => status !== 202)).toEqual([])
+    expect(answers.length).toBeGreaterThan(100)
+    while ((await ledger()).in_log > 0);
+    const { stored, difference, deduplicated } = await ledger()
+    // nginx may send a beacon to the second ingest as well.
+    expect(stored - before.stored).toBe(answers.length)
+    expect([difference, kind === 'caddy' ? deduplicated - before.deduplicated : 0]).toEqual([0, 0])
+  },
+)

@@ -88,7 +88,11 @@ export const ledgerAnswerSchema = z.object({
   in_log_scope: z
     .enum(['deployment', 'all'])
     .describe('Whose in_log is: of all deployments too when more than 100,000 events wait to be told apart.'),
-  spooled: count,
+  spooled: count
+    .nullable()
+    .describe(
+      'Accepted and not in the log yet; null where each ingest alone knows: footfall_spool_records. Not in accepted then.',
+    ),
   as_of: z.iso.datetime(),
 })
 export const applyAnswerSchema = z.object({

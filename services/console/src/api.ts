@@ -147,7 +147,7 @@ export function registerApi(
     const { in_log: inLog, in_log_scope: scope, spooled } = await parts.ledgerExtras(deployment)
     const sums = await queryLedger(store, { deployment })
     const ledger = {
-      accepted: sums.read + inLog + spooled,
+      accepted: sums.read + inLog + (spooled ?? 0),
       ...sums,
       in_log: inLog,
       in_log_scope: scope ?? (deployment === undefined ? 'all' : 'deployment'),

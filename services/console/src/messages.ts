@@ -139,6 +139,7 @@ export const text = {
     in_log: 'Still in the log',
     in_log_of_all: 'Still in the log, of all deployments',
     spooled: 'Waiting to enter the log',
+    spooledElsewhere: 'not known here: each ingest counts its own',
     expired: 'Expired by retention',
     erased: 'Erased on request',
     balanced: 'Every accepted event is accounted for.',

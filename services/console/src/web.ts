@@ -17,8 +17,8 @@ export interface LedgerExtras {
   readonly in_log: number
   /** Set where one deployment was asked for and too many wait to be told apart: `in_log` is of all. */
   readonly in_log_scope?: 'all'
-  /** Events that have not reached the log yet. */
-  readonly spooled: number
+  /** Events that have not reached the log yet; null: ingests have them on disks of their own, and nobody here knows. */
+  readonly spooled: number | null
   /** When the oldest of all that wait was accepted, Unix milliseconds; absent: none waits. */
   readonly unconsumed_from?: number
 }

@@ -112,6 +112,18 @@ describe('API', () => {
     expect((await get('/api/v1/ledger')).json()).toMatchObject({ accepted: 4, in_log: 4, in_log_scope: 'all' })
   })
 
+  test('the ledger gives no number for spools that nobody here knows', async () => {
+    rig.spool(null)
+    try {
+      expect((await get('/api/v1/ledger')).json()).toMatchObject({ accepted: 4, spooled: null })
+      const cookie = await rig.signIn()
+      const page = await rig.app.inject({ url: '/boards/data-quality', headers: { cookie } })
+      expect(page.body).toContain('not known here: each ingest counts its own')
+    } finally {
+      rig.spool(0)
+    }
+  })
+
   test('a number is not complete while events that were accepted before its end wait', async () => {
     const of = async (to: string) =>
       (await get(`/api/v1/metrics/page_views?from=2026-03-01&to=${to}`)).json<{ complete: boolean }>().complete

@@ -24,6 +24,8 @@ export interface Rig {
   readonly links: SignInLinks
   /** Lets time pass for sessions, links and numbers. */
   pass(ms: number): void
+  /** How many events wait before the log; null: nobody here knows. */
+  spool(events: number | null): void
   /** A session's cookie, as a browser sends it. */
   signIn(token?: string): Promise<string>
   /** An event as ingest and consumer would have left it: in the log and in the store. */
@@ -123,6 +125,7 @@ export async function startRig(): Promise<Rig> {
   )
 
   let passed = 0
+  let spooled: number | null = 0
   const now = (): number => noon + passed
   const links = createSignInLinks({ now })
   const app = fastify()
@@ -134,7 +137,7 @@ export async function startRig(): Promise<Rig> {
     // Three events of Ghent and one of another wait, the oldest accepted in the middle of the day before.
     ledgerExtras: async (deployment) => ({
       in_log: deployment === undefined ? 4 : deployment === 'report-ghent' ? 3 : 0,
-      spooled: 0,
+      spooled,
       unconsumed_from: noon - dayMs,
     }),
     addressOf: ({ socket }) => socket.remoteAddress ?? '',
@@ -152,6 +155,7 @@ export async function startRig(): Promise<Rig> {
     registry,
     links,
     pass: (ms) => void (passed += ms),
+    spool: (events) => void (spooled = events),
     async signIn(token = adminToken) {
       const response = await app.inject({
         method: 'POST',

@@ -44,7 +44,7 @@ export async function startConsoleService(
       log,
       queue,
       config: { publicUrl, adminToken: () => adminToken, dataDirectory: config.dataDirectory },
-      ledgerExtras: async (deployment) => ({ ...(await look(deployment)), spooled: 0 }),
+      ledgerExtras: async (deployment) => ({ ...(await look(deployment)), spooled: null }),
       problem: () => null,
       addressOf: (request) => senderOf(clientOf(request).address),
       now: Date.now,

@@ -266,10 +266,10 @@ async function renderDistribution(
 function renderLedger(ledger: Loaded<Ledger>): Html {
   if (ledger.problem !== undefined) return problem(ledger.problem)
   const sums = ledger.answer
-  const accepted = sums.read + sums.in_log + sums.spooled
+  const accepted = sums.read + sums.in_log + (sums.spooled ?? 0)
   const names = ['stored', 'deduplicated', 'failed', 'expired', 'erased', 'in_log', 'spooled'] as const
-  const line = (name: 'accepted' | 'in_log_of_all' | (typeof names)[number], count: number): Html =>
-    html`<tr${name === 'accepted' && raw(' class="total"')}><th scope="row">${text.ledger[name]}</th><td class="num">${formatCount(count)}</td></tr>`
+  const line = (name: 'accepted' | 'in_log_of_all' | (typeof names)[number], count: number | null): Html =>
+    html`<tr${name === 'accepted' && raw(' class="total"')}><th scope="row">${text.ledger[name]}</th><td class="num">${count === null ? text.ledger.spooledElsewhere : formatCount(count)}</td></tr>`
   return html`<table>
       <caption class="visually-hidden">
         ${text.ledger.where}

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { copyFile } from 'node:fs/promises'
+import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '@footfall/config/config'
 import { PipelineError } from '@footfall/contracts/errors'
@@ -10,18 +10,27 @@ import type { Registry } from '@footfall/registry/registry'
 
 const saltsFile = (directory: string): string => join(directory, 'salts.json')
 
+export interface CarriedSalts {
+  /** Where they are now, in words. */
+  readonly where: string
+  /** Somebody else has them: those in the directory may go. */
+  readonly isCarried: boolean
+}
+
 /**
  * Gives the salts of today to whoever goes on with them: visitors of the day are known again there.
- * @returns where they are now. @throws NOT_READY when the Redis does not take them; CONFLICT when it persists.
+ * @throws NOT_READY when the Redis does not take them; CONFLICT when it persists.
  */
-export async function carrySalts(directory: string, registry: Registry, config: Config): Promise<string> {
+export async function carrySalts(directory: string, registry: Registry, config: Config): Promise<CarriedSalts> {
   const file = saltsFile(directory)
-  if (!existsSync(file)) return 'nowhere: there are none'
+  if (!existsSync(file)) return { where: 'nowhere: there are none', isCarried: false }
   if (config.SALT_REDIS_URL === '') {
     const target = saltsFile(config.dataDirectory)
-    if (target === file || existsSync(target)) return `still in ${file}: put it into the DATA_DIR of your one ingest`
+    if (target === file || existsSync(target))
+      return { where: `still in ${file}: put it into the DATA_DIR of your one ingest`, isCarried: false }
+    await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 })
     await copyFile(file, target)
-    return `in ${target}, for an ingest with that DATA_DIR`
+    return { where: `in ${target}, for an ingest with that DATA_DIR`, isCarried: true }
   }
   const problems: string[] = []
   const shared = openSharedSalts(config.SALT_REDIS_URL, { onProblem: (problem) => problems.push(problem) })
@@ -31,5 +40,5 @@ export async function carrySalts(directory: string, registry: Registry, config: 
     await shared.close()
   }
   if (problems.length > 0) throw new PipelineError('NOT_READY', problems.join('; '))
-  return `in the Redis at ${new URL(config.SALT_REDIS_URL).host}`
+  return { where: `in the Redis at ${new URL(config.SALT_REDIS_URL).host}`, isCarried: true }
 }

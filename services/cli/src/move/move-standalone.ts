@@ -17,6 +17,7 @@ import { queryLedger } from '@footfall/store/metrics'
 import { migrate, migrateNew, migrationsDirectory } from '@footfall/store/migrate'
 import { noteMove, readMoves, type Move } from '@footfall/store/moves'
 import type { Store } from '@footfall/store/open'
+import { readQuery } from '@footfall/store/queries'
 import { createLogger } from '@footfall/telemetry/logger'
 import { withEmbeddedStore } from '../embedded-store.ts'
 import { importSecretsFile } from '../services/job-parts.ts'
@@ -54,9 +55,18 @@ async function refuseOpenJobs(directory: string): Promise<void> {
  * Whether a store can take a move: an empty one, or one with a copy of this very directory that was cut off, which is
  * emptied. @returns the move that is noted there already.
  */
-async function prepareTarget(target: Store, logId: string): Promise<Move | null> {
-  const known = (await readMoves(target)).find((move) => move.logId === logId)
+async function prepareTarget(target: Store, logId: string, targetLogId: string): Promise<Move | null> {
+  const moves = await readMoves(target)
+  const known = moves.find((move) => move.logId === logId)
   if (known?.finishedAt) return known
+  if (moves.some((move) => move.logId !== logId))
+    throw new PipelineError('CONFLICT', 'Another data directory was moved into that store, or is being.')
+  const [own] = await target.query<{ rows: string }>(readQuery('rows-of-log'), { log_id: targetLogId })
+  if (Number(own?.rows) > 0)
+    throw new PipelineError(
+      'CONFLICT',
+      'The store has events of the installation itself: a data directory is moved into an empty one.',
+    )
   if (known) await emptyTables(target)
   const full = [...(await sumTables(target))].filter(([, { rows }]) => rows > 0).map(([table]) => table)
   if (full.length > 0)
@@ -113,7 +123,7 @@ export async function moveStandalone({ from, config, say }: MoveOptions): Promis
         'Consumers of the installation run: stop them, and its jobs, until this is done.',
       )
     await migrateNew(target, migrationsDirectory())
-    const known = await prepareTarget(target, source.logId)
+    const known = await prepareTarget(target, source.logId, log.logId)
     const to = `${config.eventLogUrl} and ${new URL(config.storeUrl).host}`
     const note = (startedAt: number, finishedAt: number | null): Promise<void> =>
       writeMoved(from, {
@@ -136,19 +146,16 @@ export async function moveStandalone({ from, config, say }: MoveOptions): Promis
     await note(startedAt, null)
     await noteMove(target, { logId: source.logId, startedAt, finishedAt: null })
     const embedded = { storeUrl: `embedded:${storeDirectory}`, STORE_MEMORY_MB: config.STORE_MEMORY_MB }
-    await withEmbeddedStore(embedded, join(from, 'backups'), async (store) => {
+    const { isCarried } = await withEmbeddedStore(embedded, join(from, 'backups'), async (store) => {
       await migrate(store, migrationsDirectory(), { backup: (name) => keepStore(store, join(from, 'backups'), name) })
       await consumeRest(config, { log: source, store, logger })
       say('The log of the directory is consumed to its end.')
 
+      await copyRegistry(registryRest, log)
+      say(`The registry is there: ${registryRest.total} changes.`)
       const registry = await openRegistry({ log: source, snapshotFile: join(from, 'registry.json') })
-      try {
-        await copyRegistry(registryRest, log)
-        say(`The registry is there: ${registryRest.total} changes.`)
-        say(`The salts are ${await carrySalts(from, registry, config)}.`)
-      } finally {
-        await registry.close()
-      }
+      const salts = await carrySalts(from, registry, config).finally(() => registry.close())
+      say(`The salts are ${salts.where}.`)
       say('Ingests may take beacons now: what they take waits for the consumers.')
 
       await store.command('OPTIMIZE TABLE refusals FINAL')
@@ -158,12 +165,13 @@ export async function moveStandalone({ from, config, say }: MoveOptions): Promis
       say(
         `Ledger: ${ledger.read} accepted = ${ledger.stored} stored + ${ledger.failed} failed + ${ledger.deduplicated} repeated + ${ledger.expired} expired + ${ledger.erased} erased${ledger.difference === 0 ? '.' : `, and ${ledger.difference} that it cannot explain, here as there: report it.`}`,
       )
+      return salts
     })
     const finishedAt = Date.now()
     await noteMove(target, { logId: source.logId, startedAt, finishedAt })
     await note(startedAt, finishedAt)
     // Nobody here ends their days any more.
-    if (config.SALT_REDIS_URL !== '') await rm(join(from, 'salts.json'), { force: true })
+    if (isCarried) await rm(join(from, 'salts.json'), { force: true })
     say(
       `Done. Start the rest of the installation. ${from} is not needed any more; ${movedFile(from)} keeps it from being started.`,
     )

@@ -115,6 +115,10 @@ describe('the user of consumer and jobs', () => {
     "SELECT * FROM raw_sessions(deployments = ['a'], from = '2026-03-01', to = '2026-03-07', all_days = 1)",
     "BACKUP DATABASE footfall TO File('before-0003.tar.zst')",
     'ALTER TABLE migrations ADD COLUMN IF NOT EXISTS backup String',
+    readFileSync(join(findRoot(), 'shared/store/queries/tables.sql'), 'utf8'),
+    'SELECT DISTINCT _partition_id AS id FROM events',
+    'ALTER TABLE refusals DROP PARTITION ALL',
+    "INSERT INTO moves (log_id, started_at, finished_at) VALUES ('a', now64(3), NULL)",
   ])('may: %s', async (sql) => {
     await expect(as('footfall_writer', sql)).resolves.toBeDefined()
   })

@@ -105,11 +105,10 @@ test('a reload is a second page view with a page id of its own', async () => {
   const page = await open('/plain.html')
   await target.stored.until(times(1))
   await page.reload()
-  const events = await target.stored.until(times(2))
-  expect(events.map(({ path, seq }) => [path, seq])).toEqual([
-    ['/plain.html', 0],
-    ['/plain.html', 0],
-  ])
+  // The first may come twice: the reload may cut its answer off.
+  const events = await target.stored.until((stored) => distinct(stored) === 2)
+  for (const { path, seq } of events) expect([path, seq]).toEqual(['/plain.html', 0])
+  expect(new Set(events.map(({ id, page_id }) => `${id} ${page_id}`)).size).toBe(2)
   expect(new Set(events.map(({ page_id }) => page_id)).size).toBe(2)
 })
 

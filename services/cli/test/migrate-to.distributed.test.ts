@@ -198,7 +198,13 @@ test('visitors of the day are known again, secrets are carried, and nothing stay
   expect(existsSync(join(standalone.directory, 'salts.json'))).toBe(false)
   expect(await readFile(environment.IMPORT_SECRETS_FILE!, 'utf8')).toContain('ledger-helsinki')
   await expect(standalone.start()).rejects.toThrow(/was moved to kafka:/)
-  const again = await move({ LOG_LEVEL: 'error' }).catch((error: { stderr: string }) => error)
-  // Consumers run by now.
-  expect(again.stderr).toContain('stop them')
+})
+
+test('a move that was killed before its last word is ended by another, also when consumers run by then', async () => {
+  const file = join(standalone.directory, 'moved.json')
+  const finished = await readFile(file, 'utf8')
+  await writeFile(file, JSON.stringify({ ...(JSON.parse(finished) as object), finished_at: null }))
+  expect((await move()).stdout).toContain('already')
+  expect(await readFile(file, 'utf8')).toBe(finished)
+  await expect(standalone.start()).rejects.toThrow(/was moved to kafka:/)
 })

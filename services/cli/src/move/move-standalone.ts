@@ -15,7 +15,7 @@ import { movedFile, writeMoved } from '@footfall/standalone/moved-file'
 import { copyTables, emptyTables, sumTables, type TableSum } from '@footfall/store/copy-store'
 import { queryLedger } from '@footfall/store/metrics'
 import { migrate, migrateNew, migrationsDirectory } from '@footfall/store/migrate'
-import { noteMove, readMoves, type Move } from '@footfall/store/moves'
+import { noteMove, readMoves } from '@footfall/store/moves'
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import { createLogger } from '@footfall/telemetry/logger'
@@ -52,29 +52,23 @@ async function refuseOpenJobs(directory: string): Promise<void> {
 }
 
 /**
- * Whether a store can take a move: an empty one, or one with a copy of this very directory that was cut off, which is
- * emptied. @returns the move that is noted there already.
+ * Makes sure that a store can take a move: it is empty, or has a copy that was cut off, which is emptied.
+ * @param logId of the installation's own log: nothing of it is ever emptied.
  */
-async function prepareTarget(target: Store, logId: string, targetLogId: string): Promise<Move | null> {
-  const moves = await readMoves(target)
-  const known = moves.find((move) => move.logId === logId)
-  if (known?.finishedAt) return known
-  if (moves.some((move) => move.logId !== logId))
-    throw new PipelineError('CONFLICT', 'Another data directory was moved into that store, or is being.')
-  const [own] = await target.query<{ rows: string }>(readQuery('rows-of-log'), { log_id: targetLogId })
+async function prepareTarget(target: Store, logId: string, isCutOff: boolean): Promise<void> {
+  const [own] = await target.query<{ rows: string }>(readQuery('rows-of-log'), { log_id: logId })
   if (Number(own?.rows) > 0)
     throw new PipelineError(
       'CONFLICT',
       'The store has events of the installation itself: a data directory is moved into an empty one.',
     )
-  if (known) await emptyTables(target)
+  if (isCutOff) await emptyTables(target)
   const full = [...(await sumTables(target))].filter(([, { rows }]) => rows > 0).map(([table]) => table)
   if (full.length > 0)
     throw new PipelineError(
       'CONFLICT',
       `The store has rows already (${full.join(', ')}): a data directory is moved into an empty one.`,
     )
-  return known ?? null
 }
 
 function compareSums(
@@ -110,20 +104,16 @@ export async function moveStandalone({ from, config, say }: MoveOptions): Promis
   const closers: (() => Promise<unknown>)[] = []
   const logger = createLogger(config.LOG_LEVEL)
   try {
-    const target = connectStore(config, { requestTimeoutMs: 3_600_000 })
+    const target = connectStore(config)
     closers.push(() => target.close())
     const source = await openEmbeddedEventLog({ directory: logDirectory, minFreeBytes: 0 })
     closers.push(() => source.close())
     await refuseOpenJobs(join(from, 'jobs'))
     const log = await connectLog({ config, logger })
     closers.push(() => log.close())
-    if ((await log.members(topics.events, storeGroup)) > 0)
-      throw new PipelineError(
-        'CONFLICT',
-        'Consumers of the installation run: stop them, and its jobs, until this is done.',
-      )
     await migrateNew(target, migrationsDirectory())
-    const known = await prepareTarget(target, source.logId, log.logId)
+    const moves = await readMoves(target)
+    const known = moves.find((move) => move.logId === source.logId)
     const to = `${config.eventLogUrl} and ${new URL(config.storeUrl).host}`
     const note = (startedAt: number, finishedAt: number | null): Promise<void> =>
       writeMoved(from, {
@@ -133,8 +123,16 @@ export async function moveStandalone({ from, config, say }: MoveOptions): Promis
       })
     if (known?.finishedAt) {
       await note(known.startedAt, known.finishedAt)
-      return say(`${from} was moved there at ${new Date(known.finishedAt).toISOString()} already. Nothing was changed.`)
+      return say(`${from} was moved there at ${new Date(known.finishedAt).toISOString()} already.`)
     }
+    if ((await log.members(topics.events, storeGroup)) > 0)
+      throw new PipelineError(
+        'CONFLICT',
+        'Consumers of the installation run: stop them, and its jobs, until this is done.',
+      )
+    if (moves.some((move) => move !== known))
+      throw new PipelineError('CONFLICT', 'Another data directory was moved into that store, or is being.')
+    await prepareTarget(target, log.logId, known !== undefined)
 
     const registryRest = await compareRegistries(source, log)
     const secrets = importSecretsFile(config)

@@ -13,12 +13,7 @@ export async function withEmbeddedStore<Result>(
     backupsDirectory,
     memoryBytes: config.STORE_MEMORY_MB * 1_000_000,
   })
-  const store = openStore({
-    url: `${engine.url}/footfall`,
-    user: engine.user,
-    password: engine.password,
-    requestTimeoutMs: 3_600_000,
-  })
+  const store = openStore({ url: `${engine.url}/footfall`, user: engine.user, password: engine.password })
   try {
     return await work(store)
   } finally {

@@ -33,7 +33,7 @@ async function listTables(store: Store): Promise<Table[]> {
 export async function sumTables(store: Store): Promise<Map<string, TableSum>> {
   const sums = new Map<string, TableSum>()
   for (const { name, columns, merged } of await listTables(store)) {
-    const [sum] = await store.query<{ rows: string; checksum: string }>(
+    const [sum] = await store.scan<{ rows: string; checksum: string }>(
       `SELECT count() AS rows, toString(sum(cityHash64(formatRow('RowBinary', ${columns})))) AS checksum FROM ${merged} WHERE ${stayingRows[name] ?? 'true'}`,
     )
     sums.set(name, { rows: Number(sum!.rows), checksum: sum!.checksum })

@@ -47,7 +47,7 @@ export async function connectLog({
 }
 
 /** The store that all services share. @throws INVALID_REQUEST when it is a directory. */
-export function connectStore(config: Config, options: { requestTimeoutMs?: number } = {}): Store {
+export function connectStore(config: Config): Store {
   if (!/^https?:/.test(config.storeUrl)) throw needs('STORE_URL', 'http://user@host:8123/footfall')
   const url = new URL(config.storeUrl)
   const database = url.pathname.replace(/^\//, '')
@@ -56,7 +56,6 @@ export function connectStore(config: Config, options: { requestTimeoutMs?: numbe
     user: decodeURIComponent(url.username) || 'default',
     password: decodeURIComponent(url.password) || (config.STORE_PASSWORD ?? ''),
     ...(database === '' ? {} : { database }),
-    ...options,
   })
 }
 

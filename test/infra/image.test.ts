@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { findRoot } from '@footfall/config/root'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sendPageView } from '../send-page-view.ts'
 
 const dockerfile = readFileSync(join(findRoot(), 'infra/docker/Dockerfile'), 'utf8')
 const final = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '))
@@ -75,16 +75,7 @@ test('what the image holds is enough to take a beacon, show it, and end at SIGTE
   expect(await checkHealth()).toBe(0)
 
   const { deployments } = await ask<{ deployments: { id: string; keys: string[] }[] }>('/api/v1/registry')
-  const sent = await fetch(`${url}/v1/events`, {
-    method: 'POST',
-    headers: { 'content-type': 'text/plain', origin: 'http://localhost', 'user-agent': 'Mozilla/5.0 Firefox/128.0' },
-    body: JSON.stringify({
-      key: deployments[0]!.keys[0],
-      sent_at: Date.now(),
-      events: [{ id: randomUUID(), name: 'page_view', at: Date.now(), url: 'http://localhost/' }],
-    }),
-  })
-  expect(await sent.json()).toMatchObject({ accepted: 1 })
+  expect(await sendPageView(url, deployments[0]!.keys[0]!)).toMatchObject({ accepted: 1 })
   while ((await ask<{ stored?: number }>('/api/v1/ledger')).stored !== 1);
   expect(await ask('/api/v1/metrics/page_views')).toMatchObject({ metric: 'page_views' })
   expect((await fetch(`${url}/footfall.js`)).status).toBe(200)

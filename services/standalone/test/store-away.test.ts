@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +5,7 @@ import { readConfig } from '@footfall/config/config'
 import { openStore } from '@footfall/store/open'
 import { createLogger } from '@footfall/telemetry/logger'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sendPageView } from '../../../test/send-page-view.ts'
 import { startStandalone, type Standalone } from '../src/start.ts'
 
 const token = 'store-away-test-token-0000'
@@ -37,16 +37,7 @@ const ask = async <Answer>({ url }: Standalone, path: string, body?: unknown): P
 }
 const send = async (footfall: Standalone): Promise<void> => {
   const { deployments } = await ask<{ deployments: { keys: string[] }[] }>(footfall, '/api/v1/registry')
-  const response = await fetch(`${footfall.url}/v1/events`, {
-    method: 'POST',
-    headers: { 'content-type': 'text/plain', origin: 'http://localhost', 'user-agent': 'Mozilla/5.0 Firefox/128.0' },
-    body: JSON.stringify({
-      key: deployments[0]!.keys[0],
-      sent_at: Date.now(),
-      events: [{ id: randomUUID(), name: 'page_view', at: Date.now(), url: 'http://localhost/' }],
-    }),
-  })
-  expect(await response.json()).toMatchObject({ accepted: 1 })
+  expect(await sendPageView(footfall.url, deployments[0]!.keys[0]!)).toMatchObject({ accepted: 1 })
 }
 const isReady = async ({ url }: Standalone): Promise<string | undefined> =>
   /footfall_ready\{part="store"\} (\d)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1]

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { startStandalone, type Standalone } from '@footfall/standalone/start'
 import { migrationsDirectory } from '@footfall/store/migrate'
 import { createLogger } from '@footfall/telemetry/logger'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sendPageView } from '../../../../test/send-page-view.ts'
 
 const token = 'restore-store-test-token-0000'
 let root: string
@@ -33,16 +33,7 @@ const ask = async <Answer>({ url }: Standalone, path: string): Promise<Answer> =
   (await (await fetch(url + path, { headers: { authorization: `Bearer ${token}` } })).json()) as Answer
 const send = async (footfall: Standalone): Promise<void> => {
   const { deployments } = await ask<{ deployments: { keys: string[] }[] }>(footfall, '/api/v1/registry')
-  const response = await fetch(`${footfall.url}/v1/events`, {
-    method: 'POST',
-    headers: { 'content-type': 'text/plain', origin: 'http://localhost', 'user-agent': 'Mozilla/5.0 Firefox/128.0' },
-    body: JSON.stringify({
-      key: deployments[0]!.keys[0],
-      sent_at: Date.now(),
-      events: [{ id: randomUUID(), name: 'page_view', at: Date.now(), url: 'http://localhost/' }],
-    }),
-  })
-  expect(await response.json()).toMatchObject({ accepted: 1 })
+  expect(await sendPageView(footfall.url, deployments[0]!.keys[0]!)).toMatchObject({ accepted: 1 })
 }
 const settled = async (footfall: Standalone): Promise<unknown> => {
   await footfall.storeReady

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PipelineError } from '@footfall/contracts/errors'
+import { writeDurably } from '@footfall/event-log/files'
 import * as z from 'zod'
-import { writeJsonFile } from './json-file.ts'
 
 const movedSchema = z.object({ to: z.string(), started_at: z.string(), finished_at: z.string().nullable() })
 export type Moved = z.infer<typeof movedSchema>
@@ -11,7 +11,8 @@ export type Moved = z.infer<typeof movedSchema>
 export const movedFile = (directory: string): string => join(directory, 'moved.json')
 
 /** Notes in a data directory where its contents go, or went: nothing is to be added to it from then on. Durable. */
-export const writeMoved = (directory: string, moved: Moved): Promise<void> => writeJsonFile(movedFile(directory), moved)
+export const writeMoved = (directory: string, moved: Moved): Promise<void> =>
+  writeDurably(movedFile(directory), JSON.stringify(moved))
 
 export async function readMoved(directory: string): Promise<Moved | null> {
   const file = movedFile(directory)

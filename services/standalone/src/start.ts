@@ -16,6 +16,7 @@ import { errorTable, isPipelineError, PipelineError } from '@footfall/contracts/
 import { topics } from '@footfall/contracts/event'
 import { superviseEmbeddedClickHouse, type EmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
+import { writeDurably } from '@footfall/event-log/files'
 import { createIngest } from '@footfall/ingest/app'
 import { createAddressReader } from '@footfall/http/client-address'
 import { httpOptions, refuseWhileClosing } from '@footfall/http/http-options'
@@ -34,7 +35,6 @@ import { createMetrics } from '@footfall/telemetry/metrics'
 import fastify, { type FastifyInstance } from 'fastify'
 import { readAdminToken } from './admin-token.ts'
 import { ensureFirstApp } from './first-app.ts'
-import { writeJsonFile } from './json-file.ts'
 import { keepStore } from './keep-store.ts'
 import { refuseMoved } from './moved-file.ts'
 
@@ -256,8 +256,9 @@ export async function startStandalone(config: Config, options: StandaloneOptions
     }
 
     // A disk without room keeps commands from finding the server, and no beacon from coming in.
-    await writeJsonFile(inData('server.json'), { pid: process.pid, url, publicUrl: publicUrlOf(), storePort }).catch(
-      (error: unknown) => logger.error({ err: error }, 'server.json could not be written'),
+    const facts = { pid: process.pid, url, publicUrl: publicUrlOf(), storePort }
+    await writeDurably(inData('server.json'), JSON.stringify(facts)).catch((error: unknown) =>
+      logger.error({ err: error }, 'server.json could not be written'),
     )
     closers.push(() => rm(inData('server.json'), { force: true }))
 

@@ -1,4 +1,6 @@
 import { close, fdatasync, fsync, ftruncate, open, read, write } from 'node:fs'
+import { rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 /**
  * The file operations whose failure decides what the log answers. Tests put failing ones in their place.
@@ -90,4 +92,10 @@ export function errnoOf(error: unknown): string {
 /** No room: the call may succeed later, and nothing that was synced is in doubt. */
 export function isNoSpace(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errnoOf(error))
+}
+
+/** Writes a small file (0600) whole, and its name in the directory: both outlive a power cut. */
+export async function writeDurably(path: string, content: string): Promise<void> {
+  await replaceFile(realFiles, path, content, rename)
+  await syncDirectory(realFiles, dirname(path))
 }

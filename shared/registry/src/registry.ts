@@ -1,11 +1,12 @@
 import { createHash, randomBytes, randomInt, randomUUID, timingSafeEqual } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import type { App, Change, Deployment, Key, Organisation, RegistryRecord, Token } from '@footfall/contracts/registry'
 import { createLocalClock } from '@footfall/enrichment/local-time'
 import type { EventLog } from '@footfall/event-log'
+import { writeDurably } from '@footfall/event-log/files'
 import * as z from 'zod'
 import { planCatalogue } from './plan.ts'
 import { applyRecord, current, emptyState, readTimeZones, type RegistryState, type TimeZoneAt } from './state.ts'
@@ -135,14 +136,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     const text = JSON.stringify({ v: 1, logId: stateOf, next, state }, (_name, value: unknown) =>
       value instanceof Map ? [...value] : value,
     )
-    const handle = await open(`${options.snapshotFile}.new`, 'w', 0o600)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(`${options.snapshotFile}.new`, options.snapshotFile)
+    await writeDurably(options.snapshotFile, text)
   }
   /** Writes what holds now; one file at a time, and the last word last. */
   const saveSnapshot = (): Promise<void> => {

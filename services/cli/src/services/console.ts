@@ -7,13 +7,13 @@ import { startCanary } from '@footfall/console/canary'
 import { createSignInLinks } from '@footfall/console/sign-in-links'
 import { createUnconsumed, shareLooks } from '@footfall/console/unconsumed'
 import { watchLedger } from '@footfall/console/watch-ledger'
+import { writeDurably } from '@footfall/event-log/files'
 import { createAddressReader } from '@footfall/http/client-address'
 import { healthRoutes } from '@footfall/http/health'
 import { senderOf } from '@footfall/http/ip-address'
 import { createFeeds } from '@footfall/jobs/import/feed'
 import { registerJobRoutes } from '@footfall/jobs/routes'
 import { readAdminToken } from '@footfall/standalone/admin-token'
-import { writeJsonFile } from '@footfall/standalone/json-file'
 import { storedPositions } from '@footfall/store/positions'
 import { publicUrlOf, runService, type Service } from './frame.ts'
 import { consumedToEnds, importSecretsFile } from './job-parts.ts'
@@ -73,7 +73,7 @@ export async function startConsoleService(
         frame.onClose(() => canary.close())
       }
       const url = publicUrlOf({ ...config, PUBLIC_URL: '' }, app)
-      await writeJsonFile(file, { pid: process.pid, url, publicUrl: publicUrl() })
+      await writeDurably(file, JSON.stringify({ pid: process.pid, url, publicUrl: publicUrl() }))
     }
   })
   return {

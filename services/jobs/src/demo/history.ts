@@ -1,7 +1,8 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PipelineError } from '@footfall/contracts/errors'
 import { shiftDay } from '@footfall/enrichment/local-time'
+import { writeDurably } from '@footfall/event-log/files'
 import * as z from 'zod'
 import type { demoPayloadSchema } from './generate.ts'
 
@@ -60,14 +61,5 @@ export async function planHistory(
 }
 
 /** Notes durably which history a directory holds. */
-export async function saveHistory(directory: string, history: DemoHistory): Promise<void> {
-  const file = join(directory, historyFile)
-  const handle = await open(`${file}.new`, 'w', 0o600)
-  try {
-    await handle.writeFile(`${JSON.stringify(history)}\n`)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(`${file}.new`, file)
-}
+export const saveHistory = (directory: string, history: DemoHistory): Promise<void> =>
+  writeDurably(join(directory, historyFile), `${JSON.stringify(history)}\n`)

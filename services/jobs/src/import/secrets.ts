@@ -1,31 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { PipelineError } from '@footfall/contracts/errors'
+import { writeDurably } from '@footfall/event-log/files'
 import * as z from 'zod'
 import { createTurns } from '../turns.ts'
 
 const fileSchema = z.record(z.string(), z.string().min(32))
 /** Of this process, the file's only writer: two that make a secret at once would lose one, and count its lines twice. */
 const inTurn = createTurns()
-
-/** Writes a file whole, and its name in the directory: both outlive a power cut. */
-async function writeDurably(file: string, text: string): Promise<void> {
-  const handle = await open(`${file}.new`, 'w', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(`${file}.new`, file)
-  const directory = await open(dirname(file))
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
-}
 
 async function readSecrets(file: string): Promise<Record<string, string>> {
   try {

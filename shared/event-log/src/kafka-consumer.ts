@@ -7,11 +7,8 @@ import kafkajs, {
   type Offsets,
   type PartitionAssigner,
 } from 'kafkajs'
-import { mendStop } from './kafkajs-stop.ts'
 import { within } from './within.ts'
 import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from './event-log.ts'
-
-mendStop()
 
 /** Bytes of records that one fetch brings for a partition. */
 const fetchBytes = 4 * 1024 * 1024

@@ -7,7 +7,10 @@ import type { ConnectionOptions } from 'node:tls'
 import type { EventLog, LogRecord, PartitionState, TailOptions, TailRecord } from './event-log.ts'
 import { joinGroup, type GroupConsumer } from './kafka-consumer.ts'
 import { createBatchingProducer, maxSendBytes } from './kafka-producer.ts'
+import { mendKafkajs } from './mend-kafkajs.ts'
 import { within } from './within.ts'
+
+mendKafkajs()
 
 export interface KafkaLogOptions {
   /** host:port of some brokers; they name the others. */

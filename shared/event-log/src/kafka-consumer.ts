@@ -5,8 +5,10 @@ import kafkajs, {
   type ConsumerRunConfig,
   type Kafka,
   type Offsets,
+  type PartitionOffset,
   type PartitionAssigner,
 } from 'kafkajs'
+import { together } from './together.ts'
 import { within } from './within.ts'
 import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from './event-log.ts'
 
@@ -64,6 +66,9 @@ interface Commit {
   readonly partition: number
   readonly offset: string
   readonly metadata: string
+  /** In which it was asked for. */
+  readonly generation: number
+  /** Whether the client reported it. */
   isDone: boolean
 }
 
@@ -231,7 +236,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
   })
   consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
     for (const { partitions } of payload.topics)
-      for (const { partition, offset, metadata } of partitions as unknown as Omit<Commit, 'isDone'>[])
+      for (const { partition, offset, metadata } of partitions as (PartitionOffset & { metadata?: string })[])
         for (const commit of commits)
           if (
             commit.partition === partition &&
@@ -300,14 +305,16 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     return place
   }
 
-  const commit = async (place: Place, offset: number, metadata: string): Promise<void> => {
-    const one: Commit = { partition: place.partition, offset: String(offset), metadata, isDone: false }
-    commits.add(one)
+  /** One request for what several partitions commit at about the same time. @returns what went wrong, for each of them. */
+  const send = together(async (asked: readonly Commit[]): Promise<unknown[]> => {
+    // One of an earlier generation would be made in the name of a later one.
+    const current = joins > 0 ? [] : asked.filter((one) => one.generation === generation)
+    if (current.length === 0) return []
     let problem: unknown = null
+    for (const one of current) commits.add(one)
     try {
-      const partitions = [{ partition: place.partition, offset: one.offset, metadata }]
-      if (joins > 0) problem = unavailable(null, betweenGenerations)
-      else if (commitOnce) await commitOnce({ topics: [{ topic, partitions }] })
+      const partitions = current.map(({ partition, offset, metadata }) => ({ partition, offset, metadata }))
+      if (commitOnce) await commitOnce({ topics: [{ topic, partitions }] })
       // Nothing was fetched yet: there is no batch of ours that a commit could be for.
       else await consumer.commitOffsets(partitions.map((one) => ({ topic, ...one })))
     } catch (error) {
@@ -317,12 +324,16 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
         generation++
         revokeAll()
       }
-    } finally {
-      commits.delete(one)
     }
+    for (const one of current) commits.delete(one)
+    return asked.map(() => problem)
+  })
+  const commit = async (place: Place, offset: number, metadata: string): Promise<void> => {
+    const one: Commit = { partition: place.partition, offset: String(offset), metadata, generation, isDone: false }
+    const problem = await send(one)
     checkAlive()
     if (place.isRevoked || isClosed) throw new PipelineError('FENCED', `Partition ${place.partition} is not ours.`)
-    if (problem !== null) throw unavailable(problem)
+    if (problem) throw unavailable(problem)
     if (!one.isDone) throw unavailable(null, betweenGenerations)
   }
 

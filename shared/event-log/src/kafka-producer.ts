@@ -1,4 +1,4 @@
-import { crc32, gunzip, gzip, gzipSync } from 'node:zlib'
+import { crc32, gunzip, gunzipSync, gzip, gzipSync } from 'node:zlib'
 import { promisify } from 'node:util'
 import { PipelineError } from '@footfall/contracts/errors'
 import kafkajs, { type Kafka, type Message, type Producer } from 'kafkajs'
@@ -22,7 +22,7 @@ kafkajs.CompressionCodecs[kafkajs.CompressionTypes.GZIP] = () => ({
     buffer.length < inlineBytes
       ? gzipSync(buffer, { level: 1, chunkSize: inlineBytes })
       : compress(buffer, { level: 1, chunkSize: inlineBytes }),
-  decompress: (buffer: Buffer) => decompress(buffer),
+  decompress: async (buffer: Buffer) => (buffer.length < inlineBytes ? gunzipSync(buffer) : decompress(buffer)),
 })
 
 interface Append {

@@ -8,9 +8,17 @@ import { readQuery } from '@footfall/store/queries'
 import type { Logger } from '@footfall/telemetry/logger'
 import type { Metrics } from '@footfall/telemetry/metrics'
 import { planBatch, readRecords, type ReadRecord } from './plan-batch.ts'
+import { createBeat } from './beat.ts'
 import { createGate } from './gate.ts'
 import { createPoisonGuard } from './poison-guard.ts'
-import { findEarlierCopies, findStoredOffsets, insertRows, recordBatch, type Range } from './store-batch.ts'
+import {
+  findEarlierCopies,
+  findStoredOffsets,
+  insertRows,
+  recordBatch,
+  shareStatements,
+  type Range,
+} from './store-batch.ts'
 
 export const storeGroup = 'store'
 
@@ -18,7 +26,7 @@ export const storeGroup = 'store'
 const claimLifetimeMs = 60_000
 /** How long an idle read waits; also how long a stop may take. */
 const idleReadMs = 250
-/** Batches of different partitions that are stored side by side: an id has all its copies in one partition. */
+/** Full batches that are stored side by side, of different partitions: an id has all its copies in one partition. */
 const mostAtOnce = 3
 /** How often rows that a token kept out are put back, before whoever runs this has to look. */
 const mostRepairs = 10
@@ -79,7 +87,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   /** When the first record of the batch in hand was accepted, by partition. */
   const inHand = new Map<number, number>()
   const runs = new Map<number, { abort: AbortController; done: Promise<void> }>()
-  const gate = createGate(mostAtOnce)
+  const gate = createGate(mostAtOnce * limits.maxRecords)
+  // Partitions flush together, so that their batches share statements and commits.
+  const flush = createBeat(limits.flushIntervalMs, stopping.signal, wait)
+  const shared = shareStatements(store, limits.maxRecords)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => (fail = reject))
   failed.catch(() => undefined)
@@ -159,7 +170,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     const started = now()
     const inStore = <Result>(what: string, work: () => Promise<Result>): Promise<Result> =>
       persistInStore(what, consumer, range.partition, work, signal)
-    const earlier = await inStore('the look-up of ids', () => findEarlierCopies(store, records, range, now()))
+    const earlier = await inStore('the look-up of ids', () =>
+      findEarlierCopies({ store, shared }, records, range, now()),
+    )
     const plan = planBatch(records, earlier, range, refused)
     const token = tokenOf(range, records)
     point('planned', range)
@@ -191,7 +204,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     point('inserted', range)
     // After a failure the token alone is no proof: what the store holds is.
     if (isRepeated) await verifyStored(consumer, range, plan, token, signal)
-    await inStore('the ledger', () => recordBatch(store, plan))
+    await inStore('the ledger', () => recordBatch(shared, plan))
     point('recorded', range)
     await persist('the log', () => consumer.advance(range.partition, range.end), signal)
     positions.set(range.partition, range.end)
@@ -313,7 +326,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     const bytes = first.records.reduce((sum, { value }) => sum + value.length, 0)
     const isFull = first.records.length >= limits.maxRecords || bytes >= limits.maxBytes * 0.9
     if (first.next === from || isFull) return { base: from, end: first.next, records: readRecords(first.records) }
-    await wait(limits.flushIntervalMs, signal)
+    await flush(signal)
     const rest = await readOn(first.next, { records: first.records.length, bytes }, 0)
     return { base: from, end: rest.next, records: readRecords([...first.records, ...rest.records]) }
   }
@@ -332,7 +345,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
       const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
       inHand.set(partition, acceptedAt(records))
-      await gate.run(() =>
+      await gate.run(records.length, () =>
         storeRange(
           consumer,
           { logId: log.logId, partition, base: next, end: claimed },
@@ -354,7 +367,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       if (end === base) continue
       const range = { logId: log.logId, partition, base, end }
       inHand.set(partition, acceptedAt(records))
-      await gate.run(() => storeRange(consumer, range, records, false, new Map(), signal))
+      await gate.run(records.length, () => storeRange(consumer, range, records, false, new Map(), signal))
       inHand.delete(partition)
     }
   }

@@ -1,49 +1,48 @@
 /** Lets some work run side by side, and all of it be held. */
 export interface Gate {
-  /** Runs work once there is a place, in the order it was asked for. */
-  run<Result>(work: () => Promise<Result>): Promise<Result>
+  /** Runs work once there is room for its weight, in the order it was asked for; what is heavier than all room runs alone. */
+  run<Result>(weight: number, work: () => Promise<Result>): Promise<Result>
   /** Resolves when nothing runs; nothing begins until the returned function is called. */
   pause(): Promise<() => void>
 }
 
-export function createGate(most: number): Gate {
-  const waiting: (() => void)[] = []
-  let free = most
-  let pausing: Promise<unknown> = Promise.resolve()
-  const enter = async (): Promise<void> => {
-    if (free > 0) free--
-    else await new Promise<void>((resolve) => waiting.push(resolve))
+/** @param room the sum of the weights of what runs at a time: a whole number, as they are. */
+export function createGate(room: number): Gate {
+  const waiting: { readonly weight: number; readonly enter: () => void }[] = []
+  let free = room
+  const admit = (): void => {
+    while (waiting[0] && waiting[0].weight <= free) {
+      const { weight, enter } = waiting.shift()!
+      free -= weight
+      enter()
+    }
   }
-  const leave = (): void => {
-    const next = waiting.shift()
-    if (next) next()
-    else free++
+  const enter = (weight: number): Promise<void> =>
+    new Promise((resolve) => {
+      waiting.push({ weight, enter: resolve })
+      admit()
+    })
+  const leave = (weight: number): void => {
+    free += weight
+    admit()
   }
   return {
-    async run(work) {
-      await enter()
+    async run(weight, work) {
+      const taken = Math.min(Math.max(1, weight), room)
+      await enter(taken)
       try {
         return await work()
       } finally {
-        leave()
+        leave(taken)
       }
     },
-    pause() {
-      // One after the other: two that each hold some places would wait for the rest for ever.
-      const held = pausing.then(async () => {
-        for (let place = 0; place < most; place++) await enter()
-        let release: () => void = () => undefined
-        const released = new Promise<void>((resolve) => (release = resolve))
-        const resume = (): void => {
-          release()
-        }
-        void released.then(() => {
-          for (let place = 0; place < most; place++) leave()
-        })
-        return { resume, released }
-      })
-      pausing = held.then(({ released }) => released)
-      return held.then(({ resume }) => resume)
+    async pause() {
+      await enter(room)
+      let isHeld = true
+      return () => {
+        if (isHeld) leave(room)
+        isHeld = false
+      }
     },
   }
 }

@@ -1,4 +1,5 @@
 import { deduplicationWindowMs, idSpareMs, type EventRecord } from '@footfall/contracts/event'
+import { together } from '@footfall/event-log/together'
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import { eventColumns, failedColumns, idColumns, ledgerColumns } from '@footfall/store/rows'
@@ -10,6 +11,52 @@ export interface Range {
   readonly partition: number
   readonly base: number
   readonly end: number
+}
+
+/** An id that is taken, and the record that took it. */
+interface TakenId {
+  readonly hex: string
+  readonly deployment: string
+  readonly received_at: string
+  readonly kept_for_ever: boolean
+  readonly content: number
+  readonly log_id: string
+  readonly partition: number
+  readonly offset: string
+}
+
+/** What batches of several partitions say to the store in one statement: whatever its size, a statement costs the same. */
+export interface SharedStatements {
+  /** Which of these ids are taken, and may be others too. */
+  findIds(ids: readonly string[]): Promise<readonly TakenId[]>
+  insertIds(rows: BatchPlan['ids']): Promise<void>
+  insertMarks(rows: readonly unknown[][]): Promise<void>
+  insertLedger(rows: BatchPlan['ledger']): Promise<void>
+}
+
+/**
+ * Only what is harmless when it is repeated is shared. Events go in alone: the token of an insert names exactly its range,
+ * so that whoever resolves one claim needs to know nothing of the others.
+ * @param most ids or rows of a statement, unless one batch alone has more.
+ */
+export function shareStatements(store: Store, most: number): SharedStatements {
+  const limits = { most, weigh: (rows: readonly unknown[]) => rows.length }
+  const insertInto = (table: string, columns: readonly string[]): ((rows: readonly unknown[][]) => Promise<void>) => {
+    const insert = together(async (batches: readonly (readonly unknown[][])[]) => {
+      await store.insert(table, columns, batches.flat(), null)
+      return []
+    }, limits)
+    return async (rows) => (rows.length === 0 ? undefined : insert(rows))
+  }
+  return {
+    findIds: together(async (batches: readonly (readonly string[])[]) => {
+      const rows = await store.query<TakenId>(readQuery('find-ids'), { ids: [...new Set(batches.flat())].join('') })
+      return batches.map(() => rows)
+    }, limits),
+    insertIds: insertInto('event_ids', idColumns),
+    insertMarks: insertInto('day_marks', ['deployment', 'local_day', 'marks']),
+    insertLedger: insertInto('ledger', ledgerColumns),
+  }
 }
 
 /**
@@ -46,32 +93,23 @@ async function findForgottenCopies(
 }
 
 /**
- * Earlier copies of the batch's ids, by `idKey`. One look-up a batch, unless something in it is older than a day.
+ * Earlier copies of the batch's ids, by `idKey`; those that a first try of the same batch wrote do not count. One look-up,
+ * unless something in it is older than a day.
  * @param now only saves a look-up: whatever it is later, one that was made is made again.
  */
 export async function findEarlierCopies(
-  store: Store,
+  { store, shared }: { store: Store; shared: SharedStatements },
   records: readonly ReadRecord[],
   range: Range,
   now: number,
 ): Promise<Map<string, EarlierCopy[]>> {
-  const ids = [...new Set(records.flatMap(({ event }) => (event ? [event.id.replaceAll('-', '')] : [])))]
+  const ids = new Set(records.flatMap(({ event }) => (event ? [event.id.replaceAll('-', '')] : [])))
   const found = new Map<string, EarlierCopy[]>()
-  if (ids.length === 0) return found
-  const rows = await store.query<{
-    hex: string
-    deployment: string
-    received_at: string
-    kept_for_ever: boolean
-    content: number
-  }>(readQuery('find-ids'), {
-    ids: ids.join(''),
-    log_id: range.logId,
-    partition: range.partition,
-    base: range.base,
-    end: range.end,
-  })
-  for (const row of rows) {
+  if (ids.size === 0) return found
+  const isOfRange = ({ log_id: logId, partition, offset }: TakenId): boolean =>
+    logId === range.logId && partition === range.partition && Number(offset) >= range.base && Number(offset) < range.end
+  for (const row of await shared.findIds([...ids])) {
+    if (!ids.has(row.hex) || isOfRange(row)) continue
     const key = idKey(row.deployment, row.hex)
     const copies = found.get(key) ?? []
     copies.push({ receivedAt: Number(row.received_at), keptForEver: row.kept_for_ever, content: row.content })
@@ -124,15 +162,10 @@ export async function insertRows(
  * Writes what must follow the rows: their ids, the days they touched, and last the ledger, which ends the batch. Without
  * tokens: repeats of these are harmless, a token that outlived its rows is not.
  */
-export async function recordBatch(store: Store, plan: BatchPlan): Promise<void> {
+export async function recordBatch(shared: SharedStatements, plan: BatchPlan): Promise<void> {
   await Promise.all([
-    store.insert('event_ids', idColumns, plan.ids, null),
-    store.insert(
-      'day_marks',
-      ['deployment', 'local_day', 'marks'],
-      plan.days.map(([deployment, day]) => [deployment, day, 1]),
-      null,
-    ),
+    shared.insertIds(plan.ids),
+    shared.insertMarks(plan.days.map(([deployment, day]) => [deployment, day, 1])),
   ])
-  await store.insert('ledger', ledgerColumns, plan.ledger, null)
+  await shared.insertLedger(plan.ledger)
 }

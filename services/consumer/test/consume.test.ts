@@ -56,8 +56,9 @@ describe('the consumer, from the real log into the real store', () => {
       topics.events,
       records.map((record) => ({ key: record.deployment + record.id, value: JSON.stringify(record) })),
     )
+  /** Until so many records are consumed, of all partitions. */
   const consumedTo = async (consumer: RunningConsumer, end: number): Promise<void> => {
-    while ((consumer.positions().get(0) ?? -1) < end) {
+    while ([...consumer.positions().values()].reduce((sum, next) => sum + next, 0) < end) {
       await Promise.race([consumer.done, new Promise((resolve) => setImmediate(resolve))])
     }
   }
@@ -97,6 +98,46 @@ describe('the consumer, from the real log into the real store', () => {
     expect(await count('events')).toBe(35)
     expect(await queryLedger(test_.store)).toMatchObject({ read: 35, stored: 35, difference: 0 })
   })
+
+  test.each(points)(
+    'of partitions that flush together one ends at "%s" while the others go on: each event is stored once',
+    async (point) => {
+      const several = await openEmbeddedEventLog({
+        directory: join(directory, 'several'),
+        minFreeBytes: 0,
+        partitions: { [topics.events]: 4 },
+      })
+      try {
+        const records = Array.from({ length: 60 }, () => makeRecord({ at }))
+        const keyed = (some: readonly EventRecord[]) =>
+          some.map((record) => ({ key: record.deployment + record.id, value: JSON.stringify(record) }))
+        await several.append(topics.events, keyed(records))
+        await several.append(topics.events, keyed(records.slice(0, 20)))
+        const crash = new Error('the process ends here')
+        const broken = await start({
+          log: several,
+          onPoint: (reached, { partition }) => {
+            if (reached === point && partition === 2) throw crash
+          },
+        })
+        await expect(broken.done).rejects.toThrow(crash)
+        // The former consumer's other partitions are in the middle of what they do.
+        const consumer = await start({ log: several })
+        await several.append(topics.events, keyed(records.slice(10, 30)))
+        await consumedTo(consumer, 100)
+        expect(await count('events')).toBe(60)
+        expect(await queryLedger(test_.store)).toMatchObject({
+          read: 100,
+          stored: 60,
+          deduplicated: 40,
+          difference: 0,
+        })
+        await consumer.close()
+      } finally {
+        await several.close()
+      }
+    },
+  )
 
   test.each([
     ['recorded', 'goes on behind it'],

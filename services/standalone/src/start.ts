@@ -294,7 +294,7 @@ export async function startStandalone(config: Config, options: StandaloneOptions
         limits: {
           maxRecords: config.BATCH_MAX_RECORDS,
           maxBytes: config.BATCH_MAX_BYTES,
-          flushIntervalMs: config.FLUSH_INTERVAL_MS,
+          flushIntervalMs: config.flushIntervalMs,
         },
       })
       consumer = started

@@ -19,6 +19,13 @@ const variable = <Schema extends z.ZodType>(schema: Schema, fallback: string, ab
 const wholeNumber = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max))
 
+const optionalNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d*$/, 'must be a whole number')
+    .transform((text) => (text === '' ? null : Number(text)))
+    .pipe(z.number().min(min).max(max).nullable())
+
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true')
 
 const optionalText = z.string().transform((text) => (text === '' ? null : text))
@@ -152,7 +159,11 @@ export const variables = {
     '600',
     'MB of memory the embedded ClickHouse may use for queries.',
   ),
-  FLUSH_INTERVAL_MS: variable(wholeNumber(10, 60_000), '1000', 'Milliseconds the consumer waits for a batch to fill.'),
+  FLUSH_INTERVAL_MS: variable(
+    optionalNumber(10, 60_000),
+    '',
+    'Milliseconds the consumer waits for batches to fill; default 1000, with Kafka 3000: there each partition is an insert.',
+  ),
   BATCH_MAX_RECORDS: variable(wholeNumber(1, 100_000), '10000', 'Records a batch at most.'),
   BATCH_MAX_BYTES: variable(wholeNumber(10_000, 64_000_000), '8000000', 'Bytes a batch at most.'),
   MAX_BODY_BYTES: variable(
@@ -222,6 +233,7 @@ export interface Config extends Readonly<Values> {
   readonly eventLogUrl: string
   readonly storeUrl: string
   readonly jobQueueUrl: string
+  readonly flushIntervalMs: number
 }
 
 /** All mistakes of the environment at once. */
@@ -279,14 +291,16 @@ export function readConfig(environment: Environment): Config {
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   const read = values as Values
   const dataDirectory = resolve(read.DATA_DIR)
+  const eventLogUrl = read.EVENT_LOG_URL || `file:${resolve(dataDirectory, 'log')}`
   return Object.freeze({
     ...read,
     dataDirectory,
     adminTokenFile:
       read.ADMIN_TOKEN_FILE === null ? resolve(dataDirectory, 'admin-token') : resolve(read.ADMIN_TOKEN_FILE),
-    eventLogUrl: read.EVENT_LOG_URL || `file:${resolve(dataDirectory, 'log')}`,
+    eventLogUrl,
     storeUrl: read.STORE_URL || `embedded:${resolve(dataDirectory, 'store')}`,
     jobQueueUrl: read.JOB_QUEUE_URL || `file:${resolve(dataDirectory, 'jobs')}`,
+    flushIntervalMs: read.FLUSH_INTERVAL_MS ?? (eventLogUrl.startsWith('kafka:') ? 3_000 : 1_000),
   })
 }
 

@@ -29,7 +29,7 @@ export async function startConsumerService(config: Config): Promise<Service> {
           limits: {
             maxRecords: config.BATCH_MAX_RECORDS,
             maxBytes: config.BATCH_MAX_BYTES,
-            flushIntervalMs: config.FLUSH_INTERVAL_MS,
+            flushIntervalMs: config.flushIntervalMs,
           },
         }),
       )

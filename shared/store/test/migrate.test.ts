@@ -2,6 +2,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { superviseEmbeddedClickHouse, type EmbeddedClickHouse } from '@footfall/embedded-clickhouse/supervise'
+import { readConfig } from '@footfall/config/config'
 import { PipelineError } from '@footfall/contracts/errors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrate, migrateNew } from '../src/migrate.ts'
@@ -100,6 +101,20 @@ test('a new store gets every migration, and there is nothing to back up', async 
   expect(asked).toEqual([])
   expect(await migrate(store, migrations, { backup })).toMatchObject({ applied: [] })
   expect(await count(store, 'events')).toBe(0)
+})
+
+test('tokens of inserts are remembered for two hours with as many partitions and flushes as there are by default', async () => {
+  const store = await openNew()
+  await migrate(store, migrations, { backup: null })
+  const { KAFKA_PARTITIONS: partitions, flushIntervalMs } = readConfig({ EVENT_LOG_URL: 'kafka://broker:9092' })
+  // A batch is one block, and two where it meets the end of a month.
+  const inserts = (partitions * 2 * 3_600 * 2 * 1_000) / flushIntervalMs
+  const tables = await store.query<{ name: string; remembered: string }>(
+    `SELECT name, extract(engine_full, 'deduplication_window = (\\d+)') AS remembered FROM system.tables
+     WHERE database = currentDatabase() AND name IN ('events', 'failed_events')`,
+  )
+  expect(tables).toHaveLength(2)
+  for (const { remembered } of tables) expect(Number(remembered)).toBeGreaterThanOrEqual(inserts)
 })
 
 test('a store that holds something is backed up once before the first statement, and holds as much after the last', async () => {

@@ -16,10 +16,18 @@ import type { ConsumerHandlers, LogConsumer, PartitionState, Position, ReadResul
 const fetchBytes = 4 * 1024 * 1024
 /** A partition is fetched no further while this much of it waits to be read; all together: three times as much. */
 const fullBytes = 16 * 1024 * 1024
-/** How long a fetch waits for `fetchFromBytes`, and a resumed partition for the next fetch. */
-const fetchWaitMs = 500
-/** A fetch for each record that comes would cost more than all else that a consumer does. */
-const fetchFromBytes = 256 * 1024
+
+/** When the brokers answer a fetch. */
+export interface FetchPace {
+  /** Once they have so much … */
+  readonly fromBytes: number
+  /** … or after so long; also how long a resumed partition waits for the next fetch. */
+  readonly waitMs: number
+}
+/** For who goes on and on: a fetch for each record that comes would cost more than all else that a consumer does. */
+export const steady: FetchPace = { fromBytes: 256 * 1024, waitMs: 500 }
+/** For who reads what is there and is gone. */
+export const hasty: FetchPace = { fromBytes: 1, waitMs: 50 }
 /** How long a leave may take; then the group waits for the session to end. */
 const closeMs = 5_000
 
@@ -32,6 +40,7 @@ export interface GroupParts {
   readonly topic: string
   readonly group: string
   readonly handlers: ConsumerHandlers
+  readonly pace: FetchPace
   readonly sessionTimeoutMs: number
   /** A consumer that asks for nothing for so long hangs: it must not keep its partitions by heartbeats alone. */
   readonly stalledMs: number
@@ -99,7 +108,7 @@ const unavailable = (error: unknown, detail?: string): PipelineError =>
  *   though it may get it back.
  */
 export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
-  const { kafka, admin, topic, group, handlers, stalledMs, onProblem } = parts
+  const { kafka, admin, topic, group, handlers, pace, stalledMs, onProblem } = parts
   const places = new Map<number, Place>()
   /** Revocations that are still being handled: a partition is given again only after its former run has ended. */
   const turns = new Map<number, Promise<void>>()
@@ -137,8 +146,8 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     rebalanceTimeout: 60_000,
     maxBytesPerPartition: fetchBytes,
     maxBytes: 4 * fetchBytes,
-    minBytes: fetchFromBytes,
-    maxWaitTimeInMs: fetchWaitMs,
+    minBytes: pace.fromBytes,
+    maxWaitTimeInMs: pace.waitMs,
     allowAutoTopicCreation: false,
     retry: {
       retries: 10,

@@ -5,7 +5,7 @@ import { isPipelineError, PipelineError } from '@footfall/contracts/errors'
 import kafkajs, { type Admin, type ISocketFactory, type Kafka, type SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
 import type { EventLog, LogRecord, PartitionState, TailOptions, TailRecord } from './event-log.ts'
-import { joinGroup, type GroupConsumer } from './kafka-consumer.ts'
+import { hasty, joinGroup, steady, type FetchPace, type GroupConsumer } from './kafka-consumer.ts'
 import { createBatchingProducer, maxSendBytes } from './kafka-producer.ts'
 import { mendKafkajs } from './mend-kafkajs.ts'
 import { within } from './within.ts'
@@ -174,7 +174,12 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
     }
   }
 
-  const join = async (topic: string, group: string, handlers: Parameters<EventLog['consume']>[2]) => {
+  const join = async (
+    topic: string,
+    group: string,
+    handlers: Parameters<EventLog['consume']>[2],
+    pace: FetchPace,
+  ): Promise<GroupConsumer> => {
     if (closing.signal.aborted) throw new PipelineError('LOG_UNAVAILABLE', 'The log is closed.')
     try {
       await partitionCount(topic)
@@ -186,6 +191,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
         // A group is of one topic: members of a group that read different topics would be given each other's.
         group: groupOf(topic, group),
         handlers,
+        pace,
         sessionTimeoutMs: options.sessionTimeoutMs ?? 30_000,
         stalledMs: options.stalledMs ?? 300_000,
         partitions: () => partitions(topic),
@@ -218,7 +224,13 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
       if (signal.aborted) return
       if ([...places.values()].every(({ offset, until }) => offset >= until)) return
       // A group of one: nobody else knows its name, and it commits nothing.
-      consumer = await join(topic, `tail-${randomUUID()}`, { onAssigned: () => undefined, onRevoked: () => undefined })
+      const isBounded = [...places.values()].every(({ until }) => until !== Infinity)
+      consumer = await join(
+        topic,
+        `tail-${randomUUID()}`,
+        { onAssigned: () => undefined, onRevoked: () => undefined },
+        isBounded ? hasty : steady,
+      )
       while (!signal.aborted) {
         let isQuiet = true
         for (const [partition, place] of places) {
@@ -327,7 +339,7 @@ export async function openKafkaEventLog(options: KafkaLogOptions): Promise<Event
       return producer.append(nameOf(topic), count, records)
     },
     async consume(topic, group, handlers) {
-      const consumer = await join(topic, group, handlers)
+      const consumer = await join(topic, group, handlers, steady)
       return {
         position: (partition) => consumer.position(partition),
         claim: (partition, end) => consumer.claim(partition, end),

@@ -19,6 +19,14 @@ describe('what becomes of a batch', () => {
     expect(plan.ids).toHaveLength(2)
   })
 
+  test.each(['0190aaaabbbb7ccc8ddd000000000001', '0190AAAA-BBBB-7CCC-8DDD-000000000001', 'x'.repeat(36)])(
+    'sets aside a record whose id would shift those that are looked up behind it: %s',
+    (id) => {
+      const plan = planBatch(toRead([{ ...makeRecord({ at }), id }, makeRecord({ at })]), new Map(), range)
+      expect(plan.counts).toMatchObject({ stored: 1, failed: 1, poison: 1 })
+    },
+  )
+
   test.each([
     ['a copy within 72 hours', 71 * hour, 'beacon', 1],
     ['a copy at 72 hours exactly', 72 * hour, 'beacon', 1],

@@ -23,7 +23,7 @@ export const deviceClasses = ['desktop', 'mobile', 'tablet', 'tv', 'bot', 'other
 export const eventRecordSchema = z.object({
   v: z.literal(recordVersion),
   /** Lower-case UUID. */
-  id: z.string().length(36),
+  id: z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
   deployment: z.string().min(1),
   source: z.enum(sources),
   received_at: z.number().int(),

@@ -145,7 +145,10 @@ export function makeConsumer(
       const { partition } = member(number)
       const empty = { records: [], next: Math.max(from, startOf(partition)) }
       await waitForRecords([{ partition, offset: from }], limits.waitMs, gone.signal)
-      if (gone.signal.aborted) return empty
+      if (gone.signal.aborted) {
+        await new Promise((resolve) => setImmediate(resolve))
+        return empty
+      }
       try {
         const read = await readRecords(context, partition, from, limits, cursors[number] ?? makeCursor())
         return gone.signal.aborted ? empty : read
@@ -160,7 +163,8 @@ export function makeConsumer(
       if (gone.signal.aborted) return
       gone.abort()
       await idle()
-      for (const { partition } of members) await handlers.onRevoked(partition.number)
+      // All at once: those that wait for nothing would ask again and again while one of them ends what it does.
+      await Promise.all(members.map(async ({ partition }) => handlers.onRevoked(partition.number)))
     },
 
     close: async () => {

@@ -320,6 +320,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     const current = joins > 0 ? [] : asked.filter((one) => one.generation === generation)
     if (current.length === 0) return []
     let problem: unknown = null
+    const asOf = generation
     for (const one of current) commits.add(one)
     try {
       const partitions = current.map(({ partition, offset, metadata }) => ({ partition, offset, metadata }))
@@ -328,7 +329,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
       else await consumer.commitOffsets(partitions.map((one) => ({ topic, ...one })))
     } catch (error) {
       problem = error
-      if (typeOf(error) === 'UNKNOWN_MEMBER_ID') {
+      if (typeOf(error) === 'UNKNOWN_MEMBER_ID' && asOf === generation) {
         memberId = null
         generation++
         revokeAll()
@@ -338,6 +339,7 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
     return asked.map(() => problem)
   })
   const commit = async (place: Place, offset: number, metadata: string): Promise<void> => {
+    if (place.isRevoked) throw new PipelineError('FENCED', `Partition ${place.partition} is not ours.`)
     const one: Commit = { partition: place.partition, offset: String(offset), metadata, generation, isDone: false }
     const problem = await send(one)
     checkAlive()
@@ -468,7 +470,10 @@ export async function joinGroup(parts: GroupParts): Promise<GroupConsumer> {
       lastCall = Date.now()
       checkAlive()
       const place = places.get(partition)
-      if (!place || isClosed) return { records: [], next: from }
+      if (!place || isClosed) {
+        await new Promise((resolve) => setImmediate(resolve))
+        return { records: [], next: from }
+      }
       if (place.head === null || from < place.head || from > place.next) await seek(place, from)
       checkAlive()
       while (place.buffer.length > 0 && place.buffer[0]!.offset < from) {

@@ -5,46 +5,55 @@ interface Waiting<Item, Answer> {
 }
 
 /**
- * Makes one piece of work of what is asked for at about the same time: one is under way, all that comes meanwhile, or in
- * the same turn of the event loop, goes along with the next. When the work fails, all that went along fail alike.
+ * Makes one piece of work of what is asked for at about the same time: all that comes in the same turn of the event loop, or
+ * while as many pieces are under way as may be, goes together. When the work fails, all that went along fail alike.
  * @param work its answers are in the order of its items.
  * @param limits.most the weights that go together at most, unless one alone is heavier.
+ * @param limits.atOnce pieces under way at a time: one that hangs holds up what is in it, and no more while there are others.
  */
 export function together<Item, Answer>(
   work: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  limits: { readonly most: number; readonly weigh: (item: Item) => number } = { most: Infinity, weigh: () => 1 },
+  limits: { readonly most?: number; readonly weigh?: (item: Item) => number; readonly atOnce?: number } = {},
 ): (item: Item) => Promise<Answer> {
+  const { most = Infinity, weigh = () => 1, atOnce = 1 } = limits
   const waiting: Waiting<Item, Answer>[] = []
-  let isUnderWay = false
+  let underWay = 0
+  let isDue = false
 
   const take = (): Waiting<Item, Answer>[] => {
     let count = 0
     let weight = 0
     for (const { item } of waiting) {
-      weight += limits.weigh(item)
-      if (count > 0 && weight > limits.most) break
+      weight += weigh(item)
+      if (count > 0 && weight > most) break
       count++
     }
     return waiting.splice(0, count)
   }
-  const run = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const group = take()
-      try {
-        const answers = await work(group.map(({ item }) => item))
-        group.forEach(({ resolve }, nth) => resolve(answers[nth]!))
-      } catch (error) {
-        for (const { reject } of group) reject(error)
-      }
+  const run = async (group: readonly Waiting<Item, Answer>[]): Promise<void> => {
+    underWay++
+    try {
+      const answers = await work(group.map(({ item }) => item))
+      group.forEach(({ resolve }, nth) => resolve(answers[nth]!))
+    } catch (error) {
+      for (const { reject } of group) reject(error)
     }
-    isUnderWay = false
+    underWay--
+    start()
+  }
+  const start = (): void => {
+    if (isDue || waiting.length === 0 || underWay >= atOnce) return
+    isDue = true
+    setImmediate(() => {
+      isDue = false
+      void run(take())
+      start()
+    })
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject })
-      if (isUnderWay) return
-      isUnderWay = true
-      setImmediate(() => void run())
+      start()
     })
 }

@@ -54,6 +54,7 @@ export async function startRefusalConsumer(options: {
   const wait = options.wait ?? ((ms: number) => sleep(ms))
   const runs = new Map<number, { stop: AbortController; done: Promise<void> }>()
   const positions = new Map<number, number>()
+  let isClosing = false
   let join: (consumer: LogConsumer) => void = () => undefined
   const joined = new Promise<LogConsumer>((resolve) => (join = resolve))
   let fail: (error: unknown) => void = () => undefined
@@ -110,6 +111,7 @@ export async function startRefusalConsumer(options: {
 
   const consumer = await log.consume(topics.refusals, 'store', {
     onAssigned(partition) {
+      if (isClosing) return
       const stop = new AbortController()
       const done = run(partition, stop.signal).catch((error: unknown) => {
         if (stop.signal.aborted && isPipelineError(error)) return
@@ -131,6 +133,7 @@ export async function startRefusalConsumer(options: {
     failed,
     positions: () => positions,
     async close() {
+      isClosing = true
       for (const { stop } of runs.values()) stop.abort()
       await Promise.all([...runs.values()].map(({ done }) => done))
       await consumer.close()

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { PipelineError, isPipelineError } from '@footfall/contracts/errors'
 import { topics } from '@footfall/contracts/event'
 import type { EventLog, LogConsumer, PartitionState, Position, ReadResult, StoredRecord } from '@footfall/event-log'
@@ -28,6 +29,8 @@ const claimLifetimeMs = 60_000
 const idleReadMs = 250
 /** Full batches that are stored side by side, of different partitions: an id has all its copies in one partition. */
 const mostAtOnce = 3
+/** A small batch weighs as much of a full one: the store's connections must do for all that are stored side by side. */
+const leastWeight = 1 / 4
 /** How often rows that a token kept out are put back, before whoever runs this has to look. */
 const mostRepairs = 10
 const firstRetryMs = 100
@@ -82,6 +85,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   const wait = options.wait ?? waitUnless
   const point = options.onPoint ?? (() => undefined)
   const stopping = new AbortController()
+  // One for each partition.
+  setMaxListeners(0, stopping.signal)
   const poison = createPoisonGuard(now)
   const positions = new Map<number, number>()
   /** When the first record of the batch in hand was accepted, by partition. */
@@ -184,8 +189,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     await persist(
       'the insert',
       async () => {
-        await consumer.claim(range.partition, range.end)
+        // Before it is asked for: a process that is stopped while its answer waits must not take the claim for new.
         const claimedAt = now()
+        await consumer.claim(range.partition, range.end)
         point('claimed', range)
         const stored = mayBeStored ? await findStoredOffsets(store, range) : null
         if (now() - claimedAt > claimLifetimeMs) throw new PipelineError('STORE_UNAVAILABLE', 'The claim is too old.')
@@ -331,6 +337,13 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     return { base: from, end: rest.next, records: readRecords([...first.records, ...rest.records]) }
   }
 
+  /** How much of the gate's room a batch takes. */
+  const weigh = (records: readonly ReadRecord[]): number => {
+    const bytes = records.reduce((sum, { value }) => sum + value.length, 0)
+    const share = Math.max(leastWeight, records.length / limits.maxRecords, bytes / limits.maxBytes)
+    return Math.ceil(share * limits.maxRecords)
+  }
+
   const acceptedAt = (records: readonly ReadRecord[]): number =>
     records.find(({ event }) => event !== null)?.event?.received_at ?? now()
 
@@ -345,7 +358,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
       const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
       inHand.set(partition, acceptedAt(records))
-      await gate.run(records.length, () =>
+      // To look for what is stored of it costs the same however small it is.
+      await gate.run(limits.maxRecords, () =>
         storeRange(
           consumer,
           { logId: log.logId, partition, base: next, end: claimed },
@@ -367,7 +381,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       if (end === base) continue
       const range = { logId: log.logId, partition, base, end }
       inHand.set(partition, acceptedAt(records))
-      await gate.run(records.length, () => storeRange(consumer, range, records, false, new Map(), signal))
+      await gate.run(weigh(records), async () => {
+        if (!signal.aborted) await storeRange(consumer, range, records, false, new Map(), signal)
+      })
+      if (signal.aborted) return
       inHand.delete(partition)
     }
   }
@@ -377,9 +394,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   const consumer = await log.consume(topics.events, storeGroup, {
     onAssigned(partition) {
       const abort = new AbortController()
-      stopping.signal.addEventListener('abort', () => abort.abort(), { once: true })
+      // One that is given to us while we close, since others close too.
+      if (stopping.signal.aborted) abort.abort()
+      stopping.signal.addEventListener('abort', () => abort.abort(), { once: true, signal: abort.signal })
       const done = joined
-        .then((member) => runPartition(member, partition, abort.signal))
+        .then((member) => (abort.signal.aborted ? undefined : runPartition(member, partition, abort.signal)))
         .catch((error: unknown) => {
           if (abort.signal.aborted && isPipelineError(error)) return
           fail(error)

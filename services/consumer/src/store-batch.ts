@@ -40,7 +40,8 @@ export interface SharedStatements {
  * @param most ids or rows of a statement, unless one batch alone has more.
  */
 export function shareStatements(store: Store, most: number): SharedStatements {
-  const limits = { most, weigh: (rows: readonly unknown[]) => rows.length }
+  // Several of each at once: a connection that hangs holds up the batches of one statement, not all that come later.
+  const limits = { most, weigh: (rows: readonly unknown[]) => rows.length, atOnce: 3 }
   const insertInto = (table: string, columns: readonly string[]): ((rows: readonly unknown[][]) => Promise<void>) => {
     const insert = together(async (batches: readonly (readonly unknown[][])[]) => {
       await store.insert(table, columns, batches.flat(), null)

@@ -10,7 +10,7 @@ import type { QueryParameters } from '@footfall/store/open'
 import { createLogger } from '@footfall/telemetry/logger'
 import { createMetrics } from '@footfall/telemetry/metrics'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { makeRecord, startTestEngine, type TestEngine } from '../../../shared/store/test/engine.ts'
+import { insertRecords, makeRecord, startTestEngine, type TestEngine } from '../../../shared/store/test/engine.ts'
 import { startConsumer, storeGroup, type ConsumerOptions, type RunningConsumer } from '../src/consume.ts'
 
 const points = ['planned', 'claimed', 'inserted', 'recorded', 'advanced'] as const
@@ -380,6 +380,110 @@ describe('the consumer, from the real log into the real store', () => {
     })
     await consumedTo(consumer, 1)
     expect(signs).toBe(6)
+  })
+
+  test('a partition that is given to it while it closes is left to others, and the close ends', async () => {
+    const several = await openEmbeddedEventLog({
+      directory: join(directory, 'several'),
+      minFreeBytes: 0,
+      partitions: { [topics.events]: 2 },
+    })
+    try {
+      await several.append(
+        topics.events,
+        Array.from({ length: 20 }, () => makeRecord({ at })).map((record) => ({
+          key: record.deployment + record.id,
+          value: JSON.stringify(record),
+        })),
+      )
+      let assignLate: () => unknown = () => undefined
+      let reads = 0
+      let holdOn: () => void = () => undefined
+      const isHeld = new Promise<void>((resolve) => (holdOn = resolve))
+      let goOn: () => void = () => undefined
+      const held = new Promise<void>((resolve) => (goOn = resolve))
+      const consumer = await start({
+        log: {
+          ...several,
+          async consume(topic, group, handlers) {
+            const member = await several.consume(topic, group, {
+              ...handlers,
+              onAssigned(partition) {
+                if (partition === 0) return handlers.onAssigned(0)
+                assignLate = () => handlers.onAssigned(partition)
+              },
+            })
+            return {
+              ...member,
+              async claim(partition, end) {
+                await member.claim(partition, end)
+                holdOn()
+                await held
+              },
+              read(partition, from, most) {
+                if (partition === 1) reads++
+                return member.read(partition, from, most)
+              },
+            }
+          },
+        },
+      })
+      await isHeld
+      const closing = consumer.close()
+      // As when the neighbour is stopped too, and its partition comes to us while our last batch is stored.
+      void assignLate()
+      goOn()
+      await closing
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(reads).toBe(0)
+    } finally {
+      await several.close()
+    }
+  })
+
+  test('who was stopped between the answer to its claim and the reading of it inserts nothing, whatever the store forgot', async () => {
+    await append(Array.from({ length: 20 }, () => makeRecord({ at })))
+    let fallAsleep: () => void = () => undefined
+    const asleep = new Promise<void>((resolve) => (fallAsleep = resolve))
+    let wakeUp: () => void = () => undefined
+    const awake = new Promise<void>((resolve) => (wakeUp = resolve))
+    let clock = at
+    let claims = 0
+    const sleeper = await start({
+      now: () => clock,
+      wait: async () => undefined,
+      log: {
+        ...log,
+        async consume(topic, group, handlers) {
+          // It does not hear that its partition is gone.
+          const member = await log.consume(topic, group, { ...handlers, onRevoked: () => undefined })
+          return {
+            ...member,
+            async claim(partition, end) {
+              await member.claim(partition, end)
+              if (claims++ > 0) return
+              fallAsleep()
+              await awake
+            },
+          }
+        },
+      },
+    })
+    await asleep
+    const heir = await start()
+    await consumedTo(heir, 20)
+    await test_.store.command('ALTER TABLE events MODIFY SETTING non_replicated_deduplication_window = 1')
+    try {
+      await insertRecords(test_.store, [makeRecord({ at })], 'other')
+      await insertRecords(test_.store, [makeRecord({ at })], 'other')
+      clock += 3_600_000
+      wakeUp()
+      // Its claim is refused when it is made anew.
+      await expect(sleeper.done).rejects.toMatchObject({ code: 'FENCED' })
+      expect(await count("events WHERE log_id != 'other'")).toBe(20)
+    } finally {
+      await test_.store.command('ALTER TABLE events MODIFY SETTING non_replicated_deduplication_window = 120000')
+    }
   })
 
   test('says how old the oldest record is that it could not store yet, and nothing once it could', async () => {

@@ -132,7 +132,8 @@ export function openStore(options: StoreOptions): Store {
       password: options.password,
       database,
       request_timeout: requestTimeoutMs,
-      max_open_connections: 16,
+      // More than the consumer stores side by side: an insert leaves when it is asked for, or is no longer of its claim.
+      max_open_connections: 32,
       compression: { request: false, response: false },
       use_multipart_params_auto: true,
       // Its own log repeats every error that is thrown to us.

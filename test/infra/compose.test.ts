@@ -78,6 +78,19 @@ describe.each(entries)('%s', (_name, service) => {
   })
 })
 
+test('a tmpfs over a directory of an image is of the user that writes there: else it is root’s', () => {
+  const isRoot = ({ user, image }: Service): boolean => user === '0:0' || image!.startsWith('caddy:')
+  const over = entries
+    .filter(([, service]) => !isRoot(service))
+    .flatMap(([name, { tmpfs = [], user = '1000:1000' }]) => tmpfs.map((mount) => ({ name, mount, user })))
+    .filter(({ mount }) => mount !== '/tmp')
+  expect(over.length).toBeGreaterThan(5)
+  for (const { name, mount, user } of over) {
+    const [uid, gid] = user.split(':')
+    expect(mount, name).toContain(`:uid=${uid},gid=${gid}`)
+  }
+})
+
 test('what lasts is started again, and is asked whether it is well after a time to start', () => {
   expect(lasting.length).toBeGreaterThan(10)
   for (const [name, { restart, healthcheck }] of lasting) {
@@ -174,7 +187,7 @@ test('one Redis forgets no job, the other keeps no salt', () => {
   expect(mounts(jobs!).map(({ target }) => target)).toContain('/data')
   expect(salts!.command).toEqual(expect.arrayContaining(['--appendonly no', '--save ""']))
   expect(mounts(salts!).map(({ target }) => target)).toEqual(['/run/secrets'])
-  expect(salts!.tmpfs).toContain('/data')
+  expect(salts!.tmpfs).toContain('/data:uid=999,gid=999')
 })
 
 test('a service has longer to end than it takes', () => {

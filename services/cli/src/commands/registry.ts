@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text as readText } from 'node:stream/consumers'
 import type { Config } from '@footfall/config/config'
 import { PipelineError } from '@footfall/contracts/errors'
 import { openEmbeddedEventLog } from '@footfall/event-log/embedded'
@@ -16,7 +17,7 @@ interface ApplyAnswer {
 }
 
 async function readCatalogue(file: string): Promise<unknown> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const text = await (file === '-' ? readText(process.stdin) : readFile(file, 'utf8')).catch((error: unknown) => {
     throw new PipelineError('INVALID_REQUEST', `${file} cannot be read.`, { cause: error })
   })
   const document = parseDocument(text, { maxAliasCount: 100 } as never)
@@ -48,7 +49,7 @@ export function registryCommand(program: Command, config: () => Config): void {
   registry
     .command('apply')
     .description('make the registry say what a catalogue says; validated whole before anything changes')
-    .argument('<file>', 'catalogue in YAML or JSON')
+    .argument('<file>', 'catalogue in YAML or JSON; - reads standard input')
     .action(async (file: string) => {
       const { revision, changes, unchanged, generated_keys } = await apply(config(), await readCatalogue(file))
       console.log(`Revision ${revision}: ${changes} changed, ${unchanged} as they were.`)

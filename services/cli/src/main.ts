@@ -1,6 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { ConfigError, readConfig } from '@footfall/config/config'
-import { isPipelineError } from '@footfall/contracts/errors'
+import { readConfig } from '@footfall/config/config'
 import { backupCommand } from './commands/backup.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -12,6 +11,7 @@ import { registryCommand } from './commands/registry.ts'
 import { replayCommand } from './commands/replay.ts'
 import { restoreCommand } from './commands/restore.ts'
 import { startCommand } from './commands/start.ts'
+import { sayError } from './say-error.ts'
 
 const program = new Command('footfall')
   .description('Knows how civic apps are used, and proves what works.')
@@ -40,8 +40,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode
   else {
-    const expected = error instanceof ConfigError || isPipelineError(error)
-    console.error(expected ? error.message : error)
+    console.error(sayError(error))
     process.exitCode = 1
   }
 }

@@ -11,6 +11,8 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
+          // On two cores vitest takes one, and most tests wait for an engine or a disk.
+          maxWorkers: 2,
           include: suites.map((dir) => `${dir}/**/*.test.ts`),
           exclude: ['**/*.browser.test.ts', '**/*.crash.test.ts', '**/*.distributed.test.ts', '**/node_modules/**'],
         },

@@ -145,7 +145,8 @@ export function openSpoolingEventLog(options: SpoolingLogOptions): EventLog & Sp
       } catch (error) {
         if (!isPipelineError(error)) throw error
         answers = false
-        note(`the spool waits for the shared log: ${error.message}`)
+        // Until it is connected, why not is said there.
+        if (shared) note(`the spool waits for the shared log: ${error.message}`)
         await wait(delay, closing.signal)
         delay = Math.min(lastRetryMs, delay * 2)
       }

@@ -99,6 +99,24 @@ describe('a log with a spool', () => {
     expect(log.logId).toBe(shared.logId)
   })
 
+  test('tells nothing of a spool that waits for a shared log which is still being connected', async () => {
+    let connect: () => void = () => undefined
+    const connected = new Promise<void>((resolve) => (connect = resolve))
+    const problems: string[] = []
+    let tries = 0
+    const log = open(await directories.open(directories.fresh()), {
+      connect: async () => connected.then(() => faulty(shared)),
+      onProblem: (problem) => problems.push(problem),
+      wait: () => (tries++, new Promise((resolve) => setImmediate(resolve))),
+    })
+    await log.append('events', recordsOf(['a']))
+    await until(async () => tries > 3)
+    expect(problems).toEqual([])
+    connect()
+    await log.drained()
+    expect(await sharedTexts()).toEqual(['a'])
+  })
+
   test('has a record in both when its answer was lost, never in none', async () => {
     const log = open(await directories.open(directories.fresh()))
     await until(async () => log.isShared())

@@ -198,8 +198,11 @@ test('one Redis forgets no job, the other keeps no salt', () => {
   expect(salts!.tmpfs).toContain('/data:uid=999,gid=999')
 })
 
-test('a service has longer to end than it takes', () => {
-  for (const [name, { stop_grace_period: grace }] of started) expect(Number.parseInt(grace!), name).toBeGreaterThan(10)
+test('a service has longer to end than it takes, also while names are not answered', () => {
+  for (const [name, { stop_grace_period: grace, dns_opt: options }] of started) {
+    expect(options, name).toEqual(['timeout:2', 'attempts:1'])
+    expect(Number.parseInt(grace!), name).toBeGreaterThan(10 + 2)
+  }
 })
 
 test('what a single broker has acknowledged is on its disk: topics with one copy, and what consumers claim', () => {

@@ -9,7 +9,7 @@ import { openSalts } from '@footfall/ingest/salts'
 import { openJobQueue } from '@footfall/job-queue/open'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { freePort } from '../servers/footfall.ts'
+import { freePort } from '../servers/free-port.ts'
 
 const { services } = parse(readFileSync(join(findRoot(), 'docker-compose.yml'), 'utf8'), { merge: true }) as {
   services: Record<'redis-jobs' | 'redis-salts', { command: string[] }>

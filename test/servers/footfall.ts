@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { findRoot } from '@footfall/config/root'
+import { freePort } from './free-port.ts'
 
 export type ServiceName = 'ingest' | 'consumer' | 'console' | 'jobs' | 'embedded-clickhouse'
 
@@ -26,14 +26,6 @@ const children = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /**
  * Starts `footfall start NAME` with its own PORT and DATA_DIR; resolves when it says that it runs.

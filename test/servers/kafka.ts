@@ -1,11 +1,11 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findRoot } from '@footfall/config/root'
 import kafkajs from 'kafkajs'
+import { freePort } from './free-port.ts'
 import { kafkaAnswers, startLossyProxy, type LossyProxy } from './lossy-proxy.ts'
 
 /** Real brokers on loopback: KRaft, each one broker and controller, as Apache ships them. */
@@ -53,14 +53,6 @@ function fetchJars(): string {
   return jars
 }
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, '127.0.0.1', done))))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return ports
-}
-
 const clusterId = 'Zm9vdGZhbGwtdGVzdHMtMQ'
 
 /**
@@ -74,7 +66,7 @@ export async function startKafka(
   const count = options.brokers ?? 3
   const jars = fetchJars()
   const directory = mkdtempSync(join(tmpdir(), 'footfall-kafka-'))
-  const ports = await freePorts(3 * count)
+  const ports = await Promise.all(Array.from({ length: 3 * count }, freePort))
   const ids = Array.from({ length: count }, (_, index) => index + 1)
   const clientPort = (id: number): number => ports[id - 1]!
   const controllerPort = (id: number): number => ports[count + id - 1]!
@@ -140,6 +132,8 @@ export async function startKafka(
       stdio: ['ignore', 'ignore', 'pipe'],
     })
 
+  /** A broker that ended by itself: nobody waits for it in vain. */
+  let fault: Error | null = null
   const run = (id: number): void => {
     const child = spawn('java', java(id, 'kafka.Kafka', [], 320), { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
@@ -150,7 +144,7 @@ export async function startKafka(
     child.stderr.on('data', note)
     child.once('exit', (code, signal) => {
       children.delete(id)
-      if (signal !== 'SIGKILL' && code !== 0) process.stderr.write(`broker ${id} ended with ${code}: ${output}\n`)
+      if (signal !== 'SIGKILL' && code !== 0) fault = new Error(`broker ${id} ended with ${code}: ${output}`)
     })
     children.set(id, child)
   }
@@ -174,6 +168,7 @@ export async function startKafka(
   }
   const ready = async (): Promise<void> => {
     for (;;) {
+      if (fault) throw fault
       if (children.size === 0) throw new Error('No broker runs.')
       const known = await Promise.all([...children.keys()].map(knownTo))
       if (known.every((count) => count >= children.size)) return
@@ -185,6 +180,7 @@ export async function startKafka(
     await admin.connect()
     try {
       for (;;) {
+        if (fault) throw fault
         const { topics } = await admin.fetchTopicMetadata()
         const isWhole = topics.every(({ partitions }) =>
           partitions.every(({ isr, replicas }) => isr.length === replicas.length),

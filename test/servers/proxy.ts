@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findRoot } from '@footfall/config/root'
-import { freePort } from './footfall.ts'
+import { freePort } from './free-port.ts'
 
 /** A real proxy on loopback with one of our recipes. */
 export interface Proxy {

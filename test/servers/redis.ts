@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from './free-port.ts'
 
 export interface RedisServer {
   readonly url: string
@@ -19,16 +20,6 @@ export interface RedisServer {
   thaw(): void
   /** Ends it and removes its data. */
   stop(): Promise<void>
-}
-
-/** A port that was free a moment ago. */
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** One command on a connection of its own, in the protocol's inline form. */
@@ -52,7 +43,7 @@ async function ask(port: number, command: readonly string[]): Promise<string> {
  */
 export async function startRedis(options: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
   const directory = await mkdtemp(join(tmpdir(), 'footfall-redis-'))
-  const port = await findPort()
+  const port = await freePort()
   const settings = {
     port: String(port),
     bind: '127.0.0.1',

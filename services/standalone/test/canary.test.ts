@@ -7,7 +7,7 @@ import { metricDefinitions } from '@footfall/store/metrics'
 import { createLogger } from '@footfall/telemetry/logger'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createPassingTime } from '../../../test/passing-time.ts'
-import { freePort } from '../../../test/servers/footfall.ts'
+import { freePort } from '../../../test/servers/free-port.ts'
 import { startStandalone, type Standalone } from '../src/start.ts'
 
 const token = 'canary-test-token-0000'

@@ -162,7 +162,7 @@ export const variables = {
   FLUSH_INTERVAL_MS: variable(
     optionalNumber(10, 60_000),
     '',
-    'Milliseconds the consumer waits for batches to fill; default 1000, with Kafka 3000: there each partition is an insert.',
+    'Milliseconds the consumer waits for batches to fill; default 1000, with Kafka 2000: there each partition is an insert.',
   ),
   BATCH_MAX_RECORDS: variable(wholeNumber(1, 100_000), '10000', 'Records a batch at most.'),
   BATCH_MAX_BYTES: variable(wholeNumber(10_000, 64_000_000), '8000000', 'Bytes a batch at most.'),
@@ -300,7 +300,7 @@ export function readConfig(environment: Environment): Config {
     eventLogUrl,
     storeUrl: read.STORE_URL || `embedded:${resolve(dataDirectory, 'store')}`,
     jobQueueUrl: read.JOB_QUEUE_URL || `file:${resolve(dataDirectory, 'jobs')}`,
-    flushIntervalMs: read.FLUSH_INTERVAL_MS ?? (eventLogUrl.startsWith('kafka:') ? 3_000 : 1_000),
+    flushIntervalMs: read.FLUSH_INTERVAL_MS ?? (eventLogUrl.startsWith('kafka:') ? 2_000 : 1_000),
   })
 }
 

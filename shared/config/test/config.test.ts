@@ -20,7 +20,7 @@ describe('the environment', () => {
 
   test('lets batches fill for longer on Kafka, unless it says how long', () => {
     expect(readConfig({}).flushIntervalMs).toBe(1_000)
-    expect(readConfig({ EVENT_LOG_URL: 'kafka://broker:9092' }).flushIntervalMs).toBe(3_000)
+    expect(readConfig({ EVENT_LOG_URL: 'kafka://broker:9092' }).flushIntervalMs).toBe(2_000)
     expect(readConfig({ EVENT_LOG_URL: 'kafka://broker:9092', FLUSH_INTERVAL_MS: '50' }).flushIntervalMs).toBe(50)
     expect(() => readConfig({ FLUSH_INTERVAL_MS: '5' })).toThrow('FLUSH_INTERVAL_MS')
     expect(() => readConfig({ FLUSH_INTERVAL_MS: '1s' })).toThrow('must be a whole number')

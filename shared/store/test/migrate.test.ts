@@ -107,8 +107,7 @@ test('tokens of inserts are remembered for two hours with as many partitions and
   const store = await openNew()
   await migrate(store, migrations, { backup: null })
   const { KAFKA_PARTITIONS: partitions, flushIntervalMs } = readConfig({ EVENT_LOG_URL: 'kafka://broker:9092' })
-  // A batch is one block, and two where it meets the end of a month.
-  const inserts = (partitions * 2 * 3_600 * 2 * 1_000) / flushIntervalMs
+  const inserts = (partitions * 2 * 3_600 * 1_000) / flushIntervalMs
   const tables = await store.query<{ name: string; remembered: string }>(
     `SELECT name, extract(engine_full, 'deduplication_window = (\\d+)') AS remembered FROM system.tables
      WHERE database = currentDatabase() AND name IN ('events', 'failed_events')`,

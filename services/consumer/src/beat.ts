@@ -1,26 +1,20 @@
-import { waitUnless } from '@footfall/event-log/within'
-
 /**
  * A time that several wait for together: the first who asks starts it, and all who ask until it is over resolve with it, or
  * when their own signal aborts.
- * @param wait resolves after a time, or at once when the signal aborts.
+ * @param wait resolves after a time.
  */
-export function createBeat(
-  intervalMs: number,
-  signal: AbortSignal,
-  wait: (ms: number, signal: AbortSignal) => Promise<void> = waitUnless,
-): (signal: AbortSignal) => Promise<void> {
+export function createBeat(wait: () => Promise<void>): (signal: AbortSignal) => Promise<void> {
   let beat: Promise<void> | null = null
-  return async (own) => {
-    beat ??= wait(intervalMs, signal).finally(() => (beat = null))
+  return async (signal) => {
+    beat ??= wait().finally(() => (beat = null))
     const over = beat
-    if (own.aborted) return
+    if (signal.aborted) return
     await new Promise<void>((resolve) => {
       const done = (): void => {
-        own.removeEventListener('abort', done)
+        signal.removeEventListener('abort', done)
         resolve()
       }
-      own.addEventListener('abort', done)
+      signal.addEventListener('abort', done)
       void over.then(done)
     })
   }

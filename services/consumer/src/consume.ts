@@ -94,7 +94,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   const runs = new Map<number, { abort: AbortController; done: Promise<void> }>()
   const gate = createGate(mostAtOnce * limits.maxRecords)
   // Partitions flush together, so that their batches share statements and commits.
-  const flush = createBeat(limits.flushIntervalMs, stopping.signal, wait)
+  const flush = createBeat(() => wait(limits.flushIntervalMs, stopping.signal))
   const shared = shareStatements(store, limits.maxRecords)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => (fail = reject))
@@ -344,6 +344,19 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     return Math.ceil(share * limits.maxRecords)
   }
 
+  /** Stores a range once there is room in the gate, unless the partition is given back by then. */
+  const storeInTurn = (
+    weight: number,
+    consumer: LogConsumer,
+    range: Range,
+    records: readonly ReadRecord[],
+    isOpen: boolean,
+    signal: AbortSignal,
+  ): Promise<void> =>
+    gate.run(weight, async () => {
+      if (!signal.aborted) await storeRange(consumer, range, records, isOpen, new Map(), signal)
+    })
+
   const acceptedAt = (records: readonly ReadRecord[]): number =>
     records.find(({ event }) => event !== null)?.event?.received_at ?? now()
 
@@ -359,16 +372,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
       inHand.set(partition, acceptedAt(records))
       // To look for what is stored of it costs the same however small it is.
-      await gate.run(limits.maxRecords, () =>
-        storeRange(
-          consumer,
-          { logId: log.logId, partition, base: next, end: claimed },
-          records,
-          true,
-          new Map(),
-          signal,
-        ),
-      )
+      const range = { logId: log.logId, partition, base: next, end: claimed }
+      await storeInTurn(limits.maxRecords, consumer, range, records, true, signal)
+      if (signal.aborted) return
       inHand.delete(partition)
     }
     let gathering = gather(consumer, partition, positions.get(partition)!, signal)
@@ -381,9 +387,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       if (end === base) continue
       const range = { logId: log.logId, partition, base, end }
       inHand.set(partition, acceptedAt(records))
-      await gate.run(weigh(records), async () => {
-        if (!signal.aborted) await storeRange(consumer, range, records, false, new Map(), signal)
-      })
+      await storeInTurn(weigh(records), consumer, range, records, false, signal)
       if (signal.aborted) return
       inHand.delete(partition)
     }

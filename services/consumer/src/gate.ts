@@ -28,7 +28,7 @@ export function createGate(room: number): Gate {
   }
   return {
     async run(weight, work) {
-      const taken = Math.min(Math.max(1, weight), room)
+      const taken = Math.min(weight, room)
       await enter(taken)
       try {
         return await work()

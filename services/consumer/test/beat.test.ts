@@ -6,8 +6,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 /** A beat whose time is over when the test says so. */
 function openBeat() {
   const ends: (() => void)[] = []
-  const closing = new AbortController()
-  const beat = createBeat(1_000, closing.signal, () => new Promise((resolve) => ends.push(resolve)))
+  const beat = createBeat(() => new Promise((resolve) => ends.push(resolve)))
   return { ends, beat }
 }
 

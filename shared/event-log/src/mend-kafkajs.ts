@@ -9,20 +9,15 @@ interface RequestQueue {
   readonly pending: readonly unknown[]
   scheduleCheckPendingRequests: (this: RequestQueue) => void
 }
-interface Mended {
-  readonly runner: Runner
-  readonly requestQueue: RequestQueue
-}
 
 const marked = Symbol.for('footfall.kafkajs')
 
 /** Replaces a method once, however often this file is loaded. */
-function mend<Class extends object>(path: string, replace: (prototype: Class) => void): Class {
+function mend<Class extends object>(path: string, replace: (prototype: Class) => void): void {
   const { prototype } = createRequire(import.meta.url)(path) as { prototype: Class & { [marked]?: true } }
-  if (prototype[marked]) return prototype
+  if (prototype[marked]) return
   prototype[marked] = true
   replace(prototype)
-  return prototype
 }
 
 /**
@@ -31,7 +26,7 @@ function mend<Class extends object>(path: string, replace: (prototype: Class) =>
  * answers nothing any more, no signal either. Refused instead of answered, the fetcher ends, and with it the stop that
  * waits for it.
  */
-const mendRunner = (): Runner =>
+const mendRunner = (): void =>
   mend<Runner>('kafkajs/src/consumer/runner.js', (prototype) => {
     const { fetch } = prototype
     prototype.fetch = async function (nodeId) {
@@ -45,7 +40,7 @@ const mendRunner = (): Runner =>
  * with the time since a throttling that never was. A request that comes to wait sets one itself.
  * Source: tulios/kafkajs, issue 1556.
  */
-const mendRequestQueue = (): RequestQueue =>
+const mendRequestQueue = (): void =>
   mend<RequestQueue>('kafkajs/src/network/requestQueue/index.js', (prototype) => {
     const { scheduleCheckPendingRequests } = prototype
     prototype.scheduleCheckPendingRequests = function () {
@@ -54,4 +49,7 @@ const mendRequestQueue = (): RequestQueue =>
   })
 
 /** Mends kafkajs 2.2.4, of which no later version is to be expected. */
-export const mendKafkajs = (): Mended => ({ runner: mendRunner(), requestQueue: mendRequestQueue() })
+export function mendKafkajs(): void {
+  mendRunner()
+  mendRequestQueue()
+}

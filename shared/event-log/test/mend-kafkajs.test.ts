@@ -4,15 +4,19 @@ import { mendKafkajs } from '../src/mend-kafkajs.ts'
 
 const require = createRequire(import.meta.url)
 const logger = { namespace: () => logger, debug: () => undefined, info: () => undefined }
-const mended = mendKafkajs()
+mendKafkajs()
+const { prototype: runner } = require('kafkajs/src/consumer/runner.js') as {
+  prototype: { fetch: (this: { running: boolean }, nodeId: number) => Promise<unknown> }
+}
 
 afterEach(() => {
   vi.useRealTimers()
 })
 
 test('what is mended is mended once', () => {
-  const { fetch } = mended.runner
-  expect(mendKafkajs().runner.fetch).toBe(fetch)
+  const { fetch } = runner
+  mendKafkajs()
+  expect(runner.fetch).toBe(fetch)
 })
 
 type FetchManager = (options: {
@@ -28,7 +32,7 @@ test('a fetcher that is made while its consumer stops ends, instead of taking th
   const manager = createFetchManager({
     logger,
     getNodeIds: () => [1],
-    fetch: (nodeId) => mended.runner.fetch.call({ ...mended.runner, running: false }, nodeId),
+    fetch: (nodeId) => runner.fetch.call({ running: false }, nodeId),
     handler: async () => undefined,
     concurrency: 1,
   })

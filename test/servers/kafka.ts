@@ -144,7 +144,9 @@ export async function startKafka(
     child.stderr.on('data', note)
     child.once('exit', (code, signal) => {
       children.delete(id)
-      if (signal !== 'SIGKILL' && code !== 0) fault = new Error(`broker ${id} ended with ${code}: ${output}`)
+      if (signal === 'SIGKILL' || code === 0) return
+      fault = new Error(`broker ${id} ended with ${code}: ${output}`)
+      process.stderr.write(`${fault.message}\n`)
     })
     children.set(id, child)
   }

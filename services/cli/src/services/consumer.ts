@@ -18,7 +18,13 @@ export async function startConsumerService(config: Config): Promise<Service> {
     return async () => {
       frame.watch('store', storeAnswers(store), { isNeeded: true })
       const log = await openLog(frame)
-      frame.watch('log', () => log.partitions(topics.events), { isNeeded: true })
+      let positions: () => ReadonlyMap<number, number> = () => new Map()
+      const measureLag = async (): Promise<void> => {
+        const states = await log.partitions(topics.events)
+        const behind = states.map(({ partition, end }) => Math.max(0, end - (positions().get(partition) ?? end)))
+        metrics.lag.set(behind.reduce((sum, records) => sum + records, 0))
+      }
+      frame.watch('log', measureLag, { isNeeded: true })
       await awaitSchema(frame, store)
       const consumer = await frame.persist('the log', () =>
         startConsumer({
@@ -34,19 +40,12 @@ export async function startConsumerService(config: Config): Promise<Service> {
         }),
       )
       frame.onClose(() => consumer.close())
+      positions = consumer.positions
       consumer.done.catch((error: Error) => frame.fail(error))
       const refusals = await frame.persist('the log', () => startRefusalConsumer({ log, store, logger }))
       frame.onClose(() => refusals.close())
       refusals.failed.catch((error: Error) => frame.fail(error))
       frame.everySecond('behind', async () => metrics.behindSeconds.set(consumer.behindMs() / 1000))
-      frame.everySecond('lag', async () => {
-        const positions = consumer.positions()
-        const lag = (await log.partitions(topics.events)).reduce(
-          (sum, { partition, end }) => sum + Math.max(0, end - (positions.get(partition) ?? end)),
-          0,
-        )
-        metrics.lag.set(lag)
-      })
     }
   })
 }

@@ -31,6 +31,8 @@ const idleReadMs = 250
 const mostAtOnce = 3
 /** A small batch weighs as much of a full one: the store's connections must do for all that are stored side by side. */
 const leastWeight = 1 / 4
+/** What follows the events of small batches waits for each other so long at most. */
+const gatherMs = 100
 /** How often rows that a token kept out are put back, before whoever runs this has to look. */
 const mostRepairs = 10
 const firstRetryMs = 100
@@ -95,7 +97,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
   const gate = createGate(mostAtOnce * limits.maxRecords)
   // Partitions flush together, so that their batches share statements and commits.
   const flush = createBeat(() => wait(limits.flushIntervalMs, stopping.signal))
-  const shared = shareStatements(store, limits.maxRecords)
+  const shared = shareStatements(store, { most: limits.maxRecords, gatherMs })
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => (fail = reject))
   failed.catch(() => undefined)
@@ -198,7 +200,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
         isRepeated = mayBeStored
         mayBeStored = true
         try {
-          await insertRows(store, plan, token, stored)
+          const insert = (): Promise<void> => insertRows(store, plan, token, stored)
+          await (records.length > limits.maxRecords * leastWeight ? insert() : shared.whileInserting(insert))
         } catch (error) {
           if (!isRowRefusal(error)) throw error
           split = error

@@ -3,6 +3,7 @@ import { together } from '@footfall/event-log/together'
 import type { Store } from '@footfall/store/open'
 import { readQuery } from '@footfall/store/queries'
 import { eventColumns, failedColumns, idColumns, ledgerColumns } from '@footfall/store/rows'
+import { createLull } from './lull.ts'
 import { idKey, type BatchPlan, type EarlierCopy, type ReadRecord } from './plan-batch.ts'
 
 /** A range of one partition that is claimed and goes into the store as one. */
@@ -27,6 +28,8 @@ interface TakenId {
 
 /** What batches of several partitions say to the store in one statement: whatever its size, a statement costs the same. */
 export interface SharedStatements {
+  /** Runs the insert of a small batch's events: what follows those of others waits for it a little, and goes with it. */
+  whileInserting<Result>(insert: () => Promise<Result>): Promise<Result>
   /** Which of these ids are taken, and may be others too. */
   findIds(ids: readonly string[]): Promise<readonly TakenId[]>
   insertIds(rows: BatchPlan['ids']): Promise<void>
@@ -37,19 +40,33 @@ export interface SharedStatements {
 /**
  * Only what is harmless when it is repeated is shared. Events go in alone: the token of an insert names exactly its range,
  * so that whoever resolves one claim needs to know nothing of the others.
- * @param most ids or rows of a statement, unless one batch alone has more.
+ * @param limits.gatherMs how long what follows the events of a batch waits for others at most.
+ * @param limits.most ids or rows of a statement, unless one batch alone has more.
  */
-export function shareStatements(store: Store, most: number): SharedStatements {
+export function shareStatements(
+  store: Store,
+  { most, gatherMs }: { readonly most: number; readonly gatherMs: number },
+): SharedStatements {
+  const inserts = createLull()
+  const gather = async (): Promise<void> => {
+    await inserts.over(gatherMs)
+    // Whoever ended last still has to say what follows.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
   // Several of each at once: a connection that hangs holds up the batches of one statement, not all that come later.
   const limits = { most, weigh: (rows: readonly unknown[]) => rows.length, atOnce: 3 }
   const insertInto = (table: string, columns: readonly string[]): ((rows: readonly unknown[][]) => Promise<void>) => {
-    const insert = together(async (batches: readonly (readonly unknown[][])[]) => {
-      await store.insert(table, columns, batches.flat(), null)
-      return []
-    }, limits)
+    const insert = together(
+      async (batches: readonly (readonly unknown[][])[]) => {
+        await store.insert(table, columns, batches.flat(), null)
+        return []
+      },
+      { ...limits, gather },
+    )
     return async (rows) => (rows.length === 0 ? undefined : insert(rows))
   }
   return {
+    whileInserting: inserts.during,
     findIds: together(async (batches: readonly (readonly string[])[]) => {
       const rows = await store.query<TakenId>(readQuery('find-ids'), { ids: [...new Set(batches.flat())].join('') })
       return batches.map(() => rows)

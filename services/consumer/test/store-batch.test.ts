@@ -54,7 +54,7 @@ test('batches of several partitions are looked up in one query, and each hears o
     null,
   )
   const { store, said } = watched()
-  const shared = shareStatements(store, 1_000)
+  const shared = shareStatements(store, { most: 1_000, gatherMs: 0 })
   const found = await Promise.all(
     batches.map((records, partition) => findEarlierCopies({ store, shared }, read(records), rangeOf(partition), at)),
   )
@@ -67,7 +67,7 @@ test('batches of several partitions are looked up in one query, and each hears o
 
 test('what several batches record goes in together, the ledger last', async () => {
   const { store, said } = watched()
-  const shared = shareStatements(store, 1_000)
+  const shared = shareStatements(store, { most: 1_000, gatherMs: 0 })
   await Promise.all(
     [0, 1, 2].map((partition) =>
       recordBatch(shared, planBatch(read([makeRecord({ at }), makeRecord({ at })]), new Map(), rangeOf(partition))),
@@ -82,11 +82,27 @@ test('what several batches record goes in together, the ledger last', async () =
 
 test('no statement has more ids than a batch may have', async () => {
   const { store, said } = watched()
-  const shared = shareStatements(store, 5)
+  const shared = shareStatements(store, { most: 5, gatherMs: 0 })
   await Promise.all(
     [0, 1, 2].map((partition) =>
       findEarlierCopies({ store, shared }, read([makeRecord({ at }), makeRecord({ at })]), rangeOf(partition), at),
     ),
   )
   expect(said).toEqual(['query', 'query'])
+})
+
+test('what a batch records waits for the events of others, and goes with what they record', async () => {
+  const { store, said } = watched()
+  const shared = shareStatements(store, { most: 1_000, gatherMs: 100_000 })
+  let end: () => void = () => undefined
+  const inserted = new Promise<void>((resolve) => (end = resolve))
+  const record = (partition: number): Promise<void> =>
+    recordBatch(shared, planBatch(read([makeRecord({ at })]), new Map(), rangeOf(partition)))
+  const slow = shared.whileInserting(() => inserted).then(() => record(0))
+  const quick = [1, 2].map((partition) => shared.whileInserting(async () => undefined).then(() => record(partition)))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(said).toEqual([])
+  end()
+  await Promise.all([slow, ...quick])
+  expect(said).toEqual(['event_ids', 'day_marks', 'ledger'])
 })

@@ -4,18 +4,26 @@ interface Waiting<Item, Answer> {
   readonly reject: (error: unknown) => void
 }
 
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 /**
  * Makes one piece of work of what is asked for at about the same time: all that comes in the same turn of the event loop, or
  * while as many pieces are under way as may be, goes together. When the work fails, all that went along fail alike.
  * @param work its answers are in the order of its items.
  * @param limits.most the weights that go together at most, unless one alone is heavier.
+ * @param limits.gather resolves when those whom a piece of work waits for are there; by default at the end of the turn.
  * @param limits.atOnce pieces under way at a time: one that hangs holds up what is in it, and no more while there are others.
  */
 export function together<Item, Answer>(
   work: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  limits: { readonly most?: number; readonly weigh?: (item: Item) => number; readonly atOnce?: number } = {},
+  limits: {
+    readonly most?: number
+    readonly weigh?: (item: Item) => number
+    readonly atOnce?: number
+    readonly gather?: () => Promise<void>
+  } = {},
 ): (item: Item) => Promise<Answer> {
-  const { most = Infinity, weigh = () => 1, atOnce = 1 } = limits
+  const { most = Infinity, weigh = () => 1, atOnce = 1, gather = endOfTurn } = limits
   const waiting: Waiting<Item, Answer>[] = []
   let underWay = 0
   let isDue = false
@@ -44,7 +52,7 @@ export function together<Item, Answer>(
   const start = (): void => {
     if (isDue || waiting.length === 0 || underWay >= atOnce) return
     isDue = true
-    setImmediate(() => {
+    void gather().then(() => {
       isDue = false
       void run(take())
       start()

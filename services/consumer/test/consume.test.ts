@@ -505,6 +505,34 @@ describe('the consumer, from the real log into the real store', () => {
     expect(consumer.behindMs()).toBe(0)
   })
 
+  test('stores few batches at a time of those that are full by their bytes, however few records they hold', async () => {
+    const several = await openSeveral(12)
+    try {
+      const records = Array.from({ length: 120 }, () => makeRecord({ at }))
+      const maxBytes = Math.min(...records.map((record) => JSON.stringify(record).length))
+      await several.append(topics.events, keyed(records))
+      let atOnce = 0
+      let most = 0
+      const store: typeof test_.store = {
+        ...test_.store,
+        async insert(table, ...rest) {
+          if (table !== 'events') return test_.store.insert(table, ...rest)
+          most = Math.max(most, ++atOnce)
+          await test_.store.insert(table, ...rest)
+          atOnce--
+        },
+      }
+      const limits = { maxRecords: 1_000, maxBytes, flushIntervalMs: 1 }
+      const consumer = await start({ log: several, store, limits })
+      await consumedTo(consumer, 120)
+      expect(most).toBe(3)
+      expect(await count('events')).toBe(120)
+      await consumer.close()
+    } finally {
+      await several.close()
+    }
+  })
+
   test('begins although the log does not say at first where it is', async () => {
     await append([makeRecord({ at })])
     let asked = 0

@@ -63,11 +63,12 @@ export interface RunningConsumer {
   close(): Promise<void>
 }
 
-/** Records of `[base, end)`, read. */
+/** Records of `[base, end)`. */
 interface Batch {
   readonly base: number
   readonly end: number
-  readonly records: readonly ReadRecord[]
+  readonly records: readonly StoredRecord[]
+  readonly parse: () => readonly ReadRecord[]
 }
 
 /** Names exactly the raw records of a range: `partition:base-end:SHA-256`. Holds no version of ours. */
@@ -331,17 +332,22 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       }
       return persist('the log', () => consumer.read(partition, next, { ...most, waitMs }), signal)
     }
+    const batchOf = (end: number, records: readonly StoredRecord[]): Batch => {
+      // Few partitions parse while the store has the batch before; of many, what is parsed would take all memory.
+      const parsed = runs.size <= mostAtOnce ? readRecords(records) : null
+      return { base: from, end, records, parse: () => parsed ?? readRecords(records) }
+    }
     const first = await readOn(from, { records: 0, bytes: 0 }, idleReadMs)
     const bytes = first.records.reduce((sum, { value }) => sum + value.length, 0)
     const isFull = first.records.length >= limits.maxRecords || bytes >= limits.maxBytes * 0.9
-    if (first.next === from || isFull) return { base: from, end: first.next, records: readRecords(first.records) }
+    if (first.next === from || isFull) return batchOf(first.next, first.records)
     await flush(signal)
     const rest = await readOn(first.next, { records: first.records.length, bytes }, 0)
-    return { base: from, end: rest.next, records: readRecords([...first.records, ...rest.records]) }
+    return batchOf(rest.next, [...first.records, ...rest.records])
   }
 
   /** How much of the gate's room a batch takes. */
-  const weigh = (records: readonly ReadRecord[]): number => {
+  const weigh = (records: readonly StoredRecord[]): number => {
     const bytes = records.reduce((sum, { value }) => sum + value.length, 0)
     const share = Math.max(leastWeight, records.length / limits.maxRecords, bytes / limits.maxBytes)
     return Math.ceil(share * limits.maxRecords)
@@ -352,16 +358,21 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     weight: number,
     consumer: LogConsumer,
     range: Range,
-    records: readonly ReadRecord[],
+    begin: () => readonly ReadRecord[],
     isOpen: boolean,
     signal: AbortSignal,
   ): Promise<void> =>
     gate.run(weight, async () => {
-      if (!signal.aborted) await storeRange(consumer, range, records, isOpen, new Map(), signal)
+      if (!signal.aborted) await storeRange(consumer, range, begin(), isOpen, new Map(), signal)
     })
 
-  const acceptedAt = (records: readonly ReadRecord[]): number =>
-    records.find(({ event }) => event !== null)?.event?.received_at ?? now()
+  const acceptedAt = (records: readonly StoredRecord[]): number => {
+    for (const record of records) {
+      const [first] = readRecords([record])
+      if (first?.event) return first.event.received_at
+    }
+    return now()
+  }
 
   const runPartition = async (consumer: LogConsumer, partition: number, signal: AbortSignal): Promise<void> => {
     const { next, claimed, stored } = await persist('the store', () => checkPosition(consumer, partition), signal)
@@ -372,25 +383,34 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
       positions.set(partition, claimed)
     } else if (isClaimed) {
       logger.info({ partition, base: next, end: claimed }, 'an open claim is resolved')
-      const records = readRecords(await readExactly(consumer, partition, next, claimed, signal))
+      const records = await readExactly(consumer, partition, next, claimed, signal)
       inHand.set(partition, acceptedAt(records))
       // To look for what is stored of it costs the same however small it is.
       const range = { logId: log.logId, partition, base: next, end: claimed }
-      await storeInTurn(limits.maxRecords, consumer, range, records, true, signal)
+      await storeInTurn(limits.maxRecords, consumer, range, () => readRecords(records), true, signal)
       if (signal.aborted) return
       inHand.delete(partition)
     }
     let gathering = gather(consumer, partition, positions.get(partition)!, signal)
     while (!signal.aborted) {
-      const { base, end, records } = await gathering
+      const { base, end, records, parse } = await gathering
       if (signal.aborted) return
-      // The next batch is read while this one is stored.
-      gathering = gather(consumer, partition, end, signal)
-      gathering.catch(() => undefined) // Heard of where it is awaited.
-      if (end === base) continue
+      const readOn = (): void => {
+        gathering = gather(consumer, partition, end, signal)
+        gathering.catch(() => undefined) // Heard of where it is awaited.
+      }
+      if (end === base) {
+        readOn()
+        continue
+      }
       const range = { logId: log.logId, partition, base, end }
       inHand.set(partition, acceptedAt(records))
-      await storeInTurn(weigh(records), consumer, range, records, false, signal)
+      const begin = (): readonly ReadRecord[] => {
+        // The next batch is read while this one is stored, and no earlier: one of each partition waits at most.
+        readOn()
+        return parse()
+      }
+      await storeInTurn(weigh(records), consumer, range, begin, false, signal)
       if (signal.aborted) return
       inHand.delete(partition)
     }

@@ -533,6 +533,53 @@ describe('the consumer, from the real log into the real store', () => {
     }
   })
 
+  test('reads no further than a batch for each partition and one for each that is stored, however far it is behind', async () => {
+    const several = await openSeveral(12)
+    try {
+      const records = Array.from({ length: 600 }, () => makeRecord({ at }))
+      await several.append(topics.events, keyed(records))
+      let inserting = 0
+      let read = 0
+      let isMeasured: () => void = () => undefined
+      const measured = new Promise<void>((resolve) => (isMeasured = resolve))
+      const store: typeof test_.store = {
+        ...test_.store,
+        async insert(table, ...rest) {
+          if (table === 'events') {
+            inserting++
+            await measured
+          }
+          await test_.store.insert(table, ...rest)
+        },
+      }
+      const counting: EventLog = {
+        ...several,
+        async consume(...options) {
+          const member = await several.consume(...options)
+          return {
+            ...member,
+            async read(...from) {
+              const result = await member.read(...from)
+              read += result.records.length
+              return result
+            },
+          }
+        },
+      }
+      const limits = { maxRecords: 10, maxBytes: 8_000_000, flushIntervalMs: 1 }
+      const consumer = await start({ log: counting, store, limits })
+      while (inserting < 3 || read < 150) await new Promise((resolve) => setImmediate(resolve))
+      for (let turn = 0; turn < 1_000; turn++) await new Promise((resolve) => setImmediate(resolve))
+      expect({ inserting, read }).toEqual({ inserting: 3, read: 150 })
+      isMeasured()
+      await consumedTo(consumer, 600)
+      expect(await count('events')).toBe(600)
+      await consumer.close()
+    } finally {
+      await several.close()
+    }
+  })
+
   test('begins although the log does not say at first where it is', async () => {
     await append([makeRecord({ at })])
     let asked = 0

@@ -40,7 +40,7 @@ export async function startConsumerService(config: Config): Promise<Service> {
         }),
       )
       frame.onClose(() => consumer.close())
-      positions = consumer.positions
+      positions = () => consumer.positions()
       consumer.done.catch((error: Error) => frame.fail(error))
       const refusals = await frame.persist('the log', () => startRefusalConsumer({ log, store, logger }))
       frame.onClose(() => refusals.close())

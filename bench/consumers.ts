@@ -14,15 +14,12 @@ const cpuOf = (pid: number): number => {
 const cpuOfAll = (services: readonly RunningService[]): number =>
   services.reduce((sum, service) => sum + cpuOf(service.pid()), 0)
 
-export async function drained(installation: Installation): Promise<void> {
+/** Resolves when all that is accepted is in the store. */
+export async function drained({ console, environment }: Installation): Promise<void> {
+  const headers = { authorization: `Bearer ${environment.ADMIN_TOKEN}` }
   for (;;) {
-    const { in_log: inLog } = (await (
-      await fetch(`${installation.console.url}/api/v1/ledger`, {
-        headers: { authorization: `Bearer ${installation.environment.ADMIN_TOKEN}` },
-      })
-    ).json()) as {
-      in_log: number
-    }
+    const answer = await fetch(`${console.url}/api/v1/ledger`, { headers })
+    const { in_log: inLog } = (await answer.json()) as { in_log: number }
     if (inLog === 0) return
     await pause(250)
   }

@@ -395,19 +395,19 @@ export async function startConsumer(options: ConsumerOptions): Promise<RunningCo
     while (!signal.aborted) {
       const { base, end, records, parse } = await gathering
       if (signal.aborted) return
-      const readOn = (): void => {
+      const gatherNext = (): void => {
         gathering = gather(consumer, partition, end, signal)
         gathering.catch(() => undefined) // Heard of where it is awaited.
       }
       if (end === base) {
-        readOn()
+        gatherNext()
         continue
       }
       const range = { logId: log.logId, partition, base, end }
       inHand.set(partition, acceptedAt(records))
       const begin = (): readonly ReadRecord[] => {
         // The next batch is read while this one is stored, and no earlier: one of each partition waits at most.
-        readOn()
+        gatherNext()
         return parse()
       }
       await storeInTurn(weigh(records), consumer, range, begin, false, signal)

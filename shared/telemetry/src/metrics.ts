@@ -37,7 +37,7 @@ function createUnknown(options: { name: string; help: string; registers: Registr
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  // The delay of the event loop is sampled: at the default of every 10 ms, an idle process does little else.
+  // The delay of the event loop is sampled: at the default of every 10 ms, that is what wakes an idle process most.
   collectDefaultMetrics({ register: registry, prefix: 'footfall_', eventLoopMonitoringPrecision: 100 })
   return {
     registry,

@@ -129,6 +129,8 @@ export function hideIdentifying(text: string, where: Rule['in']): string {
       if ((rule.in === 'segment' && where !== 'segment') || !rule.needs.test(hidden)) continue
       hidden = hidden.replace(rule.find, (found) => (rule.if?.(found) === false ? found : rule.becomes))
     }
+    // A mark that followed what was hidden now stands on the last letter of what replaces it.
+    if (before !== hidden) hidden = hidden.normalize('NFC')
   }
   return hidden
 }

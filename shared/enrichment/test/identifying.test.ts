@@ -175,6 +175,14 @@ describe('cleaning again changes nothing', () => {
     )
   })
 
+  test('where a mark follows what was hidden', () => {
+    const text = cleanText('60.16985,24.93837\u0301')
+    expect(text).toBe(':plac\u00e9')
+    expect(cleanText(text)).toBe(text)
+    const page = cleanPage('https://a.example/60.16985,24.93837%CC%81', [])!
+    expect(cleanPage(`https://${page.host}${page.path}`, [])).toEqual(page)
+  })
+
   test('of a path that is too long for the store', () => {
     const page = cleanPage(`https://a.example/${'%2Fabc/'.repeat(400)}?q=1`, ['q'])!
     expect(page.path.length).toBeLessThanOrEqual(1024)
